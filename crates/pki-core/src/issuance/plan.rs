@@ -1,0 +1,1 @@
+//! From an approved request to the exact bytes to be signed.

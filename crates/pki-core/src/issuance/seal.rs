@@ -1,0 +1,1 @@
+//! From a signature to a certificate that may be released.

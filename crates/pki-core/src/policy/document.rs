@@ -1,0 +1,1 @@
+//! The document as written: raw, versioned, unknown keys refused.

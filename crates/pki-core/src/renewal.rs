@@ -1,0 +1,1 @@
+//! When an agent renews, and when it tries again.

@@ -1,0 +1,1 @@
+//! PEM as RFC 7468 wants it.
