@@ -1,1 +1,27 @@
-#![doc = "placeholder"]
+//! Whole-system tests: the real programs with real clients and services.
+//!
+//! This library starts things and stops them again; what must hold is said in `tests/tests/*.rs`. [`world`] puts a CA
+//! and its agents together; [`nginx`] and [`rabbitmq`] are the services; [`https`] and [`amqp`] are their clients.
+//! Everything lives in temporary folders and on ports that the kernel chose, waits for states, and never sleeps for luck.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a harness fails by panicking, and tells the programs under test their environment and time"
+)]
+
+pub mod agent;
+pub mod amqp;
+pub mod ca;
+pub mod certificate;
+pub mod folders;
+pub mod https;
+pub mod nginx;
+pub mod ports;
+pub mod process;
+pub mod programs;
+pub mod rabbitmq;
+pub mod site;
+pub mod wait;
+pub mod world;

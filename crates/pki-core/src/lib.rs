@@ -18,4 +18,5 @@ pub mod random;
 pub mod renewal;
 pub mod revocation;
 pub mod time;
+pub mod transition;
 pub mod x509;

@@ -3,7 +3,7 @@
 use ring::rand::SecureRandom;
 
 /// A source of unpredictable bytes.
-pub trait Entropy: Send + Sync {
+pub trait Entropy: Send + Sync + std::fmt::Debug {
     /// Fills `buffer` with unpredictable bytes.
     fn fill(&self, buffer: &mut [u8]);
 }

@@ -1,8 +1,12 @@
 //! Accounts (RFC 8555 section 7.1.2).
 
 use crate::acme::jwk::{Jwk, Thumbprint};
+use crate::acme::problem::{Problem, ProblemKind};
 use crate::ids::{AccountId, DeviceId, EabKeyId, SiteName};
+use crate::random::Entropy;
 use crate::time::Timestamp;
+use crate::transition::IllegalTransition;
+use crate::x509::name::DnsName;
 
 /// A registered account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +29,86 @@ pub struct Account {
     pub created_at: Timestamp,
     /// Raised by every change; each UPDATE repeats the version it was decided on.
     pub version: i64,
+}
+
+/// What to begin with.
+#[derive(Debug, Clone)]
+pub struct NewAccount {
+    /// The site it belongs to: that of its device, or the CA's own.
+    pub site: SiteName,
+    /// The key that signs its requests.
+    pub key: Jwk,
+    /// From [`parse_contacts`].
+    pub contacts: Vec<String>,
+    /// A verified binding, if there is one.
+    pub binding: Option<Binding>,
+}
+
+impl Account {
+    /// A valid account.
+    pub fn new(request: NewAccount, now: Timestamp, entropy: &dyn Entropy) -> Self {
+        Self {
+            id: AccountId::new(now, entropy),
+            site: request.site,
+            thumbprint: request.key.thumbprint(),
+            key: request.key,
+            contacts: request.contacts,
+            status: AccountStatus::Valid,
+            binding: request.binding,
+            created_at: now,
+            version: 0,
+        }
+    }
+
+    /// The device it is bound to.
+    pub fn device(&self) -> Option<DeviceId> {
+        self.binding.and_then(|binding| binding.device)
+    }
+
+    /// Other contacts (ACC-7).
+    #[must_use]
+    pub fn with_contacts(self, contacts: Vec<String>) -> Self {
+        Self { contacts, ..self }
+    }
+
+    /// Given up by its holder (ACC-8). The account of a device is not: whoever copied its disk could otherwise lock
+    /// out the honest device.
+    pub fn deactivate(self) -> Result<Self, Problem> {
+        if self.device().is_some() {
+            return Err(administrators_only("deactivated"));
+        }
+        match self.status {
+            AccountStatus::Valid => Ok(Self { status: AccountStatus::Deactivated, ..self }),
+            status => {
+                Err(Problem::new(ProblemKind::Unauthorized, format!("the account is {} already", status.as_str()))
+                    .with_status(401))
+            }
+        }
+    }
+
+    /// Taken away by an administrator.
+    pub fn revoke(self) -> Result<Self, IllegalTransition> {
+        match self.status {
+            AccountStatus::Valid | AccountStatus::Deactivated => Ok(Self { status: AccountStatus::Revoked, ..self }),
+            AccountStatus::Revoked => {
+                Err(IllegalTransition { thing: "the account", state: self.status.as_str(), event: "revoked" })
+            }
+        }
+    }
+
+    /// The same account under another key (ACC-9). The caller has verified both signatures and that no account has
+    /// the new key.
+    pub fn rekey(self, key: Jwk) -> Result<Self, Problem> {
+        if self.device().is_some() {
+            return Err(administrators_only("given another key"));
+        }
+        Ok(Self { thumbprint: key.thumbprint(), key, ..self })
+    }
+}
+
+fn administrators_only(event: &str) -> Problem {
+    let detail = format!("the account of a device can be {event} by an administrator only (`ca-server device`)");
+    Problem::new(ProblemKind::Unauthorized, detail)
 }
 
 /// A verified external account binding.
@@ -57,3 +141,46 @@ impl AccountStatus {
         }
     }
 }
+
+const MAX_CONTACTS: usize = 10;
+const MAX_CONTACT: usize = 320;
+
+/// Checks contact URLs (ACC-5): `mailto:` with exactly one address and without header fields (RFC 8555 section 7.3).
+pub fn parse_contacts(contacts: &[String]) -> Result<Vec<String>, Problem> {
+    if contacts.len() > MAX_CONTACTS {
+        let detail = format!("the account has {} contacts; {MAX_CONTACTS} is the most", contacts.len());
+        return Err(Problem::new(ProblemKind::InvalidContact, detail));
+    }
+    contacts.iter().map(|contact| check_contact(contact).map(|()| contact.clone())).collect()
+}
+
+fn check_contact(contact: &str) -> Result<(), Problem> {
+    let shown: String = contact.chars().filter(|c| !c.is_control()).take(80).collect();
+    let invalid = |why: &str| Err(Problem::new(ProblemKind::InvalidContact, format!("the contact `{shown}` {why}")));
+    let Some((scheme, address)) = contact.split_once(':') else {
+        return invalid("is no URL; write for example `mailto:ops@example.org`");
+    };
+    if !scheme.eq_ignore_ascii_case("mailto") {
+        let detail = format!("the contact `{shown}` is not supported; only `mailto:` addresses are");
+        return Err(Problem::new(ProblemKind::UnsupportedContact, detail));
+    }
+    if contact.len() > MAX_CONTACT {
+        return invalid("is too long");
+    }
+    if address.contains(['?', ',']) {
+        return invalid("has several addresses or header fields; write one address only");
+    }
+    let plain = |c: char| c.is_ascii_graphic() && !"()<>[]:;\\\"@".contains(c);
+    match address.rsplit_once('@') {
+        Some((local, domain)) if !local.is_empty() && local.chars().all(plain) && is_domain(domain) => Ok(()),
+        _ => invalid("is no e-mail address"),
+    }
+}
+
+fn is_domain(text: &str) -> bool {
+    text.parse::<DnsName>().is_ok_and(|name| !name.is_wildcard())
+}
+
+#[cfg(test)]
+#[path = "account_tests.rs"]
+mod tests;

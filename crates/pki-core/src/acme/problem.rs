@@ -134,6 +134,13 @@ impl Problem {
         self
     }
 
+    /// The same problem, with what is wrong with each identifier.
+    #[must_use]
+    pub fn with_subproblems(mut self, subproblems: Vec<Subproblem>) -> Self {
+        self.subproblems = subproblems;
+        self
+    }
+
     /// The HTTP status to answer with.
     pub fn http_status(&self) -> u16 {
         self.status.unwrap_or(self.kind.status())

@@ -1,10 +1,16 @@
 //! The one record of a device that every protocol consults, and the keys that bind accounts to it.
 
+mod eab_key;
+
 use std::net::IpAddr;
 
-use crate::ids::{AccountId, DeviceId, DeviceName, EabKeyId, ProfileName, SiteName};
+use crate::ids::{DeviceId, DeviceName, ProfileName, SiteName};
+use crate::random::Entropy;
 use crate::time::Timestamp;
-use crate::x509::name::DnsName;
+use crate::transition::IllegalTransition;
+use crate::x509::name::{DnsName, Identifier};
+
+pub use eab_key::{BindRefusal, Bound, EabKey, EabKeyState};
 
 /// A device, from its registration to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +35,106 @@ pub struct Device {
     pub last_seen_at: Option<Timestamp>,
     /// Raised by every change; each UPDATE repeats the version it was decided on.
     pub version: i64,
+}
+
+/// What to begin with.
+#[derive(Debug, Clone)]
+pub struct NewDevice {
+    /// Where it stands.
+    pub site: SiteName,
+    /// The name people use.
+    pub name: DeviceName,
+    /// The profile its certificates are issued by.
+    pub profile: ProfileName,
+    /// DNS names it may have without challenge.
+    pub dns: Vec<DnsName>,
+    /// IP addresses it may have without challenge.
+    pub ips: Vec<IpAddr>,
+}
+
+/// Why a device can not be registered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RegistrationError {
+    /// It has no name to put into a certificate.
+    #[error(
+        "the device `{0}` has neither a DNS name nor an IP address, so no certificate could name it; add `--dns NAME` or `--ip ADDRESS`"
+    )]
+    NoNames(DeviceName),
+    /// It has too many.
+    #[error("the device `{0}` has more than {max} names", max = MAX_NAMES)]
+    TooManyNames(DeviceName),
+}
+
+const MAX_NAMES: usize = 100;
+
+impl Device {
+    /// Registers a device; names given twice are one name.
+    pub fn new(request: NewDevice, now: Timestamp, entropy: &dyn Entropy) -> Result<Self, RegistrationError> {
+        let NewDevice { site, name, profile, mut dns, mut ips } = request;
+        dns.sort();
+        dns.dedup();
+        ips.sort();
+        ips.dedup();
+        match dns.len() + ips.len() {
+            0 => return Err(RegistrationError::NoNames(name)),
+            many if many > MAX_NAMES => return Err(RegistrationError::TooManyNames(name)),
+            _ => {}
+        }
+        let id = DeviceId::new(now, entropy);
+        let state = DeviceState::Registered;
+        Ok(Self { id, site, name, profile, dns, ips, state, created_at: now, last_seen_at: None, version: 0 })
+    }
+
+    /// An account is bound to it. One that is enrolled already stays so since then: a device has many accounts in
+    /// its life, and a token used again after a power cut changes nothing.
+    pub fn enrol(self, at: Timestamp) -> Result<Self, IllegalTransition> {
+        match self.state {
+            DeviceState::Registered => Ok(Self { state: DeviceState::Enrolled { at }, ..self }),
+            DeviceState::Enrolled { .. } => Ok(self),
+            state => Err(state.illegal("enrolled")),
+        }
+    }
+
+    /// Out of service. Doing it again changes nothing.
+    pub fn retire(self, at: Timestamp) -> Result<Self, IllegalTransition> {
+        match self.state {
+            DeviceState::Registered | DeviceState::Enrolled { .. } => {
+                Ok(Self { state: DeviceState::Retired { at }, ..self })
+            }
+            DeviceState::Retired { .. } => Ok(self),
+            state => Err(state.illegal("retired")),
+        }
+    }
+
+    /// In wrong hands, from whatever state. There is no way back: the device is added anew.
+    #[must_use]
+    pub fn compromise(self, at: Timestamp) -> Self {
+        match self.state {
+            DeviceState::Compromised { .. } => self,
+            _ => Self { state: DeviceState::Compromised { at }, ..self },
+        }
+    }
+
+    /// Back in service, to be enrolled anew with a new token.
+    pub fn reinstate(self) -> Result<Self, IllegalTransition> {
+        match self.state {
+            DeviceState::Retired { .. } => Ok(Self { state: DeviceState::Registered, ..self }),
+            state => Err(state.illegal("brought back")),
+        }
+    }
+
+    /// Whether its record has this name. A wildcard in the record is that wildcard and nothing below it.
+    pub fn has(&self, identifier: &Identifier) -> bool {
+        match identifier {
+            Identifier::Dns(name) => self.dns.contains(name),
+            Identifier::Ip(address) => self.ips.contains(address),
+        }
+    }
+
+    /// Every name of its record.
+    pub fn identifiers(&self) -> impl Iterator<Item = Identifier> {
+        self.dns.iter().cloned().map(Identifier::Dns).chain(self.ips.iter().copied().map(Identifier::Ip))
+    }
 }
 
 /// The life of a device.
@@ -58,51 +164,77 @@ impl DeviceState {
     pub const fn is_in_service(self) -> bool {
         matches!(self, Self::Registered | Self::Enrolled { .. })
     }
-}
 
-/// An external account key: what a token carries (RFC 8555 section 7.3.4).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EabKey {
-    /// The `kid` of the binding.
-    pub id: EabKeyId,
-    /// The device it is for; none binds an ordinary account.
-    pub device: Option<DeviceId>,
-    /// Where it stands.
-    pub state: EabKeyState,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// When it can no longer be used first; a bound one does not expire.
-    pub expires_at: Option<Timestamp>,
-}
-
-/// The life of an external account key. The secret is erased when it is bound: a copied database binds nothing.
-#[derive(Clone, PartialEq, Eq)]
-pub enum EabKeyState {
-    /// Waits for its first use.
-    Unused {
-        /// The HMAC secret, sealed under the site key.
-        sealed_secret: Vec<u8>,
-    },
-    /// Spent on this account; only the same account is recognised again.
-    Bound {
-        /// The account.
-        account: AccountId,
-        /// Since when.
-        at: Timestamp,
-    },
-    /// Withdrawn.
-    Revoked {
-        /// Since when.
-        at: Timestamp,
-    },
-}
-
-impl std::fmt::Debug for EabKeyState {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    /// The word for it, also the stored form.
+    pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Unused { .. } => f.write_str("Unused { sealed_secret: [hidden] }"),
-            Self::Bound { account, at } => write!(f, "Bound {{ account: {account}, at: {at} }}"),
-            Self::Revoked { at } => write!(f, "Revoked {{ at: {at} }}"),
+            Self::Registered => "registered",
+            Self::Enrolled { .. } => "enrolled",
+            Self::Retired { .. } => "retired",
+            Self::Compromised { .. } => "compromised",
+        }
+    }
+
+    fn illegal(self, event: &'static str) -> IllegalTransition {
+        IllegalTransition { thing: "the device", state: self.as_str(), event }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::SystemEntropy;
+
+    const AT: Timestamp = Timestamp::from_unix_seconds(7);
+    const LATER: Timestamp = Timestamp::from_unix_seconds(8);
+
+    fn new(dns: &[&str], ips: &[&str]) -> Result<Device, RegistrationError> {
+        let request = NewDevice {
+            site: SiteName::home(),
+            name: "gw-1".parse().unwrap(),
+            profile: "gateway".parse().unwrap(),
+            dns: dns.iter().map(|name| name.parse().unwrap()).collect(),
+            ips: ips.iter().map(|address| address.parse().unwrap()).collect(),
+        };
+        Device::new(request, AT, &SystemEntropy::new())
+    }
+
+    fn in_state(state: DeviceState) -> Device {
+        Device { state, ..new(&["gw-1.site.test"], &[]).unwrap() }
+    }
+
+    #[test]
+    fn a_device_has_names() {
+        assert!(matches!(new(&[], &[]), Err(RegistrationError::NoNames(_))));
+        let device = new(&["b.test", "a.test", "B.test"], &["10.0.0.1", "10.0.0.1"]).unwrap();
+        let names: Vec<String> = device.identifiers().map(|identifier| identifier.value()).collect();
+        assert_eq!(names, ["a.test", "b.test", "10.0.0.1"]);
+        assert!(device.has(&Identifier::parse("ip", "10.0.0.1").unwrap()));
+        assert!(!device.has(&Identifier::parse("dns", "x.a.test").unwrap()));
+        let wild = new(&["*.a.test"], &[]).unwrap();
+        assert!(!wild.has(&Identifier::parse("dns", "x.a.test").unwrap()), "a wildcard is itself only");
+    }
+
+    #[test]
+    fn each_state_allows_its_own_events_only() {
+        use DeviceState::{Compromised, Enrolled, Registered, Retired};
+        let end = |outcome: Result<Device, IllegalTransition>| outcome.ok().map(|device| device.state);
+        for (state, enrolled, retired, compromised, reinstated) in [
+            (Registered, Some(Enrolled { at: LATER }), Some(Retired { at: LATER }), Compromised { at: LATER }, None),
+            (
+                Enrolled { at: AT },
+                Some(Enrolled { at: AT }),
+                Some(Retired { at: LATER }),
+                Compromised { at: LATER },
+                None,
+            ),
+            (Retired { at: AT }, None, Some(Retired { at: AT }), Compromised { at: LATER }, Some(Registered)),
+            (Compromised { at: AT }, None, None, Compromised { at: AT }, None),
+        ] {
+            assert_eq!(end(in_state(state).enrol(LATER)), enrolled, "enrol {state:?}");
+            assert_eq!(end(in_state(state).retire(LATER)), retired, "retire {state:?}");
+            assert_eq!(in_state(state).compromise(LATER).state, compromised, "compromise {state:?}");
+            assert_eq!(end(in_state(state).reinstate()), reinstated, "reinstate {state:?}");
         }
     }
 }

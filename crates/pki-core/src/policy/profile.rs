@@ -6,7 +6,8 @@ use ipnet::IpNet;
 
 use crate::acme::challenge::ChallengeKind;
 use crate::ids::ProfileName;
-use crate::x509::name::DnsName;
+use crate::x509::key::KeyAlgorithm;
+use crate::x509::name::{DnsName, Identifier};
 
 /// One kind of certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +51,20 @@ pub struct IdentifierRules {
     pub ip: Vec<IpNet>,
 }
 
+impl IdentifierRules {
+    /// Whether any rule allows it.
+    pub fn allows(&self, identifier: &Identifier) -> bool {
+        match identifier {
+            Identifier::Dns(name) => self.dns_exact.contains(name) || self.suffix_allows(name),
+            Identifier::Ip(address) => self.ip.iter().any(|network| network.contains(address)),
+        }
+    }
+
+    fn suffix_allows(&self, name: &DnsName) -> bool {
+        (self.wildcards || !name.is_wildcard()) && self.dns_suffix.iter().any(|zone| name.is_within(zone))
+    }
+}
+
 /// Keys a profile allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyRules {
@@ -61,6 +76,28 @@ pub struct KeyRules {
     pub rsa_min_bits: Option<u32>,
 }
 
+impl KeyRules {
+    /// Whether a key of this type and size is allowed.
+    pub fn allows(&self, algorithm: KeyAlgorithm) -> bool {
+        match algorithm {
+            KeyAlgorithm::EcdsaP256 | KeyAlgorithm::EcdsaP384 | KeyAlgorithm::EcdsaP521 => self.ecdsa,
+            KeyAlgorithm::Ed25519 => self.ed25519,
+            KeyAlgorithm::Rsa { bits } => self.rsa_min_bits.is_some_and(|least| bits >= least),
+        }
+    }
+}
+
+impl std::fmt::Display for KeyRules {
+    /// `ECDSA, Ed25519 or RSA of at least 3072 bits`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut words = Vec::new();
+        words.extend(self.ecdsa.then(|| "ECDSA".to_owned()));
+        words.extend(self.ed25519.then(|| "Ed25519".to_owned()));
+        words.extend(self.rsa_min_bits.map(|bits| format!("RSA of at least {bits} bits")));
+        f.write_str(&words.join(" or "))
+    }
+}
+
 /// What a certificate may be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ExtendedKeyUsage {
@@ -68,6 +105,16 @@ pub enum ExtendedKeyUsage {
     ServerAuth,
     /// TLS client.
     ClientAuth,
+}
+
+impl ExtendedKeyUsage {
+    /// The word of RFC 5280 without `id-kp-`, also the written form.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ServerAuth => "serverAuth",
+            Self::ClientAuth => "clientAuth",
+        }
+    }
 }
 
 /// Which accounts may use a profile.
@@ -79,4 +126,15 @@ pub enum BindingRule {
     ExternalAccount,
     /// An account bound to a device that uses this profile.
     Device,
+}
+
+impl BindingRule {
+    /// The written form.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::ExternalAccount => "externalAccount",
+            Self::Device => "device",
+        }
+    }
 }

@@ -6,7 +6,11 @@
 pub mod certificate;
 pub mod crl;
 pub mod csr;
+pub(crate) mod encoding;
 pub mod key;
 pub mod lint;
 pub mod name;
 pub mod pem;
+
+#[cfg(test)]
+pub(crate) mod testing;

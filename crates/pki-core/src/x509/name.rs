@@ -174,6 +174,15 @@ impl Identifier {
         }
     }
 
+    /// The name that a challenge proves for it: without `*.`.
+    #[must_use]
+    pub fn without_wildcard(&self) -> Self {
+        match self {
+            Self::Dns(name) => Self::Dns(DnsName(name.base().to_owned())),
+            Self::Ip(address) => Self::Ip(*address),
+        }
+    }
+
     /// Whether it is a wildcard name.
     pub fn is_wildcard(&self) -> bool {
         matches!(self, Self::Dns(name) if name.is_wildcard())

@@ -1,0 +1,173 @@
+//! The composition root: the only place that builds things.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::Router;
+use axum::routing::get;
+use pki_core::random::{Entropy, SystemEntropy};
+use pki_core::time::{Clock, SystemClock};
+use signer::{FileSigner, Passphrase, SiteKey};
+use store::{OpenOptions, Store, meta};
+
+use crate::ceremony::material::CaMaterial;
+use crate::config::Config;
+use crate::flows::issue::IssueDesk;
+use crate::flows::{Context, ContextParts, FlowError, Limits};
+use crate::http::{Http, Readiness, Urls, acme, api, operations, public};
+use crate::jobs::Chores;
+use crate::own_certificate::OwnCertificate;
+use crate::policies;
+use crate::tasks::Tasks;
+use crate::telemetry::Metrics;
+use crate::validation::{Guard, Resolver, Validator};
+
+/// A CA that is ready to be served.
+#[derive(Debug)]
+pub struct App {
+    /// What handlers work with.
+    pub http: Arc<Http>,
+    /// What validation works with.
+    pub validator: Arc<Validator>,
+    /// What is due by the clock.
+    pub chores: Chores,
+    /// Everything that runs.
+    pub tasks: Tasks,
+}
+
+/// Why a CA cannot be built; each a sentence with the remedy.
+pub type BuildError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Opens the database, the keys and the policies of a configuration. `own` are the addresses it will listen on.
+pub async fn build(config: &Config, passphrase: Passphrase, own: Vec<std::net::SocketAddr>) -> Result<App, BuildError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
+    let material = CaMaterial::load(config, clock.now())?;
+    let policy = policies::load(&config.policies.folder)?;
+    let store = open_store(config).await?;
+    let (desk, site_key) = open_keys(config, &material, passphrase, Arc::clone(&entropy)).await?;
+    let metrics = Arc::new(Metrics::default());
+    metrics.issuer_not_after.store(material.issuing.certificate.not_after().unix_seconds(), Ordering::Relaxed);
+    metrics.root_crl_next_update.store(material.root_crl_next_update().unix_seconds(), Ordering::Relaxed);
+    let epoch = store.read(async |tx| Ok::<_, FlowError>(meta::get(tx, "epoch").await?)).await?;
+    let epoch = epoch.and_then(|epoch| epoch.parse().ok()).unwrap_or(1);
+    let ctx = Arc::new(Context::new(ContextParts {
+        clock,
+        entropy,
+        owns_database: !config.database.url.is_shared(),
+        store,
+        policy,
+        roots: material.roots,
+        root: material.root,
+        issuing: material.issuing,
+        desk,
+        site_key,
+        limits: limits(config),
+        external_account_required: config.acme.external_account_required,
+        epoch,
+        addresses: addresses(config),
+        metrics,
+    }));
+    let validator = Arc::new(validator(config, own)?);
+    let own = OwnCertificate::start(&ctx, &config.dir, config.external.own_names()).await?;
+    let tasks = Tasks::default();
+    let roots_pem = pki_core::x509::pem::bundle_to_pem(&ctx.roots);
+    let urls = Urls::new(config.external.main.as_str());
+    let http = Arc::new(Http { ctx, urls, tasks: tasks.clone(), ready: Readiness::default(), roots_pem });
+    Ok(App { http, validator, chores: Chores { own }, tasks })
+}
+
+async fn open_store(config: &Config) -> Result<Store, BuildError> {
+    let store = Store::open(OpenOptions::new(config.database.url.expose(), &config.dir)).await?;
+    store.migrate().await?;
+    Ok(store)
+}
+
+/// Opening a key costs tens of milliseconds of key derivation each, so the two go side by side, off the async threads.
+async fn open_keys(
+    config: &Config,
+    material: &CaMaterial,
+    passphrase: Passphrase,
+    entropy: Arc<dyn Entropy>,
+) -> Result<(IssueDesk, SiteKey), BuildError> {
+    let key = config.ca.issuing.key.clone();
+    let (folder, site_file) = (config.keys.folder.clone(), config.keys.site_key());
+    let passphrase = Arc::new(passphrase);
+    let (signing_passphrase, wanted, envelope) = (Arc::clone(&passphrase), key.clone(), material.envelope());
+    let signer =
+        tokio::task::spawn_blocking(move || FileSigner::open(&folder, &signing_passphrase, &[wanted], envelope));
+    let site_key = tokio::task::spawn_blocking(move || SiteKey::load(&site_file, &passphrase, entropy));
+    let (signer, site_key) = tokio::try_join!(signer, site_key)?;
+    let signer = signer?;
+    material.check_key(config, &signer)?;
+    Ok((IssueDesk::new(Arc::new(signer), key), site_key?))
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits {
+        order_life: config.limits.order_life,
+        authorization_life: config.limits.authorization_life,
+        signing_deadline: config.limits.signing_deadline,
+        max_identifiers: config.limits.max_identifiers,
+        crl_life: config.crl.life,
+        crl_period: config.crl.publish_every,
+    }
+}
+
+/// Where tokens send devices: the external address, then the same port under every other name of the certificate.
+fn addresses(config: &Config) -> Vec<String> {
+    let main = &config.external.main;
+    let mut addresses = vec![main.as_str().to_owned()];
+    for name in config.external.own_names() {
+        let host = match &name {
+            pki_core::x509::name::Identifier::Ip(std::net::IpAddr::V6(address)) => format!("[{address}]"),
+            other => other.value(),
+        };
+        let address = if main.port() == 443 { format!("https://{host}") } else { format!("https://{host}:{}", main.port()) };
+        if !name.is_wildcard() && !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    addresses
+}
+
+fn validator(config: &Config, own: Vec<std::net::SocketAddr>) -> Result<Validator, BuildError> {
+    let settings = &config.validation;
+    let servers: Vec<_> = settings.resolvers.iter().map(|resolver| resolver.0).collect();
+    Ok(Validator {
+        resolver: Resolver::new(&servers)?,
+        guard: Guard { allow: settings.allow_networks.clone(), deny: settings.deny_networks.clone(), own },
+        http_port: settings.http_port,
+        tls_port: settings.tls_port,
+        timeout: settings.timeout_seconds,
+        max_redirects: 10,
+    })
+}
+
+impl App {
+    /// HTTPS: ACME, agents, and the roots for those who have nothing but an address and a fingerprint.
+    pub fn main_router(&self) -> Router {
+        let http = &self.http;
+        Router::new()
+            .route("/roots.pem", get(public::roots))
+            .merge(acme::router(http))
+            .merge(api::agents(http))
+            .fallback(async || crate::http::HttpError::not_found("resource"))
+            .with_state(Arc::clone(http))
+    }
+
+    /// HTTP for relying parties.
+    pub fn public_router(&self) -> Router {
+        public::router(&self.http).with_state(Arc::clone(&self.http))
+    }
+
+    /// HTTP for monitoring.
+    pub fn operations_router(&self) -> Router {
+        operations::router().with_state(Arc::clone(&self.http))
+    }
+
+    /// The local socket.
+    pub fn admin_router(&self) -> Router {
+        api::administration(&self.http).with_state(Arc::clone(&self.http))
+    }
+}

@@ -1,0 +1,130 @@
+//! `ca-server.toml`: one file a section, each a type whose fields can hold good values only.
+//!
+//! [`Config::load`] reads `DIR/ca-server.toml`; every refusal names the file, the line, the key and the remedy.
+//! Relative paths are relative to DIR. Nothing here builds or opens anything but that one file; see `app` for that.
+
+mod acme;
+mod admin;
+mod ca;
+mod crl;
+mod database;
+mod error;
+mod external;
+mod keys;
+mod limits;
+mod listen;
+mod log;
+pub mod passphrase;
+mod policies;
+mod spans;
+mod template;
+mod validation;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+pub use acme::Acme;
+pub use admin::Admin;
+pub use ca::{Ca, Issuing, Root, check_name};
+pub use crl::Crl;
+pub use database::{Database, DatabaseUrl};
+pub use error::ConfigError;
+pub use external::{External, ExternalUrl};
+pub use keys::Keys;
+pub use limits::Limits;
+pub use listen::Listen;
+pub use log::{Log, LogFormat};
+pub use policies::Policies;
+pub use template::{Template, render};
+pub use validation::Validation;
+
+/// The name of the file within DIR.
+pub const FILE: &str = "ca-server.toml";
+
+const MAX_FILE: u64 = 1024 * 1024;
+
+/// Everything that `ca-server.toml` says, checked, with defaults filled in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each section is documented at its type")]
+pub struct Config {
+    /// The folder everything of this CA lives in.
+    #[serde(skip)]
+    pub dir: PathBuf,
+    #[serde(default)]
+    pub listen: Listen,
+    pub external: External,
+    #[serde(default)]
+    pub admin: Admin,
+    #[serde(default)]
+    pub database: Database,
+    #[serde(default)]
+    pub acme: Acme,
+    #[serde(default)]
+    pub validation: Validation,
+    pub ca: Ca,
+    #[serde(default)]
+    pub keys: Keys,
+    #[serde(default)]
+    pub policies: Policies,
+    #[serde(default)]
+    pub crl: Crl,
+    #[serde(default)]
+    pub limits: Limits,
+    #[serde(default)]
+    pub log: Log,
+}
+
+impl Config {
+    /// Reads and checks `DIR/ca-server.toml`.
+    pub fn load(dir: &Path) -> Result<Self, ConfigError> {
+        let path = dir.join(FILE);
+        let mut text = String::new();
+        let read = File::open(&path).and_then(|file| file.take(MAX_FILE).read_to_string(&mut text));
+        match read {
+            Ok(_) => Self::parse(&text, dir),
+            Err(source) if source.kind() == std::io::ErrorKind::NotFound => Err(ConfigError::Absent { dir: dir.to_owned() }),
+            Err(source) => Err(ConfigError::Read { path, source }),
+        }
+    }
+
+    /// Checks `text` as if it were `DIR/ca-server.toml`.
+    pub fn parse(text: &str, dir: &Path) -> Result<Self, ConfigError> {
+        let path = dir.join(FILE);
+        let mut config: Self = toml::from_str(text).map_err(|error| ConfigError::from_toml(&path, text, &error))?;
+        config.check_together().map_err(|(key, why)| ConfigError::value(&path, text, key, why))?;
+        config.resolve(dir);
+        Ok(config)
+    }
+
+    /// The configuration in force, defaults included, as TOML; secrets are not shown.
+    pub fn effective(&self) -> String {
+        toml::to_string(self).expect("a configuration that was read from TOML can be written as TOML")
+    }
+
+    /// What no field can know by itself.
+    fn check_together(&self) -> Result<(), (&'static str, String)> {
+        self.listen.check()?;
+        self.external.check()?;
+        self.crl.check()
+    }
+
+    fn resolve(&mut self, dir: &Path) {
+        self.dir = dir.to_owned();
+        self.admin.resolve(dir);
+        self.ca.resolve(dir);
+        self.keys.resolve(dir);
+        self.policies.resolve(dir);
+    }
+}
+
+/// An absolute path stays; a relative one is taken from `dir`.
+fn within(dir: &Path, path: &mut PathBuf) {
+    *path = dir.join(&*path);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,205 @@
+//! Accounts: register, find, update, deactivate (RFC 8555 sections 7.3 and 7.3.6).
+
+use std::sync::atomic::Ordering;
+
+use pki_core::acme::account::{Account, AccountStatus, Binding, NewAccount as Beginning, parse_contacts};
+use pki_core::acme::eab::BindingRequest;
+use pki_core::acme::problem::{Problem, ProblemKind};
+use pki_core::audit::AuditEvent;
+use pki_core::device::{Device, DeviceState, EabKey, EabKeyState};
+use pki_core::ids::{AccountId, SiteName};
+use store::{accounts, audit, devices, eab_keys};
+
+use super::authenticate::{AccountRequest, KeyRequest};
+use super::record::{With, event};
+use super::{Context, FlowError, eab};
+
+/// What a client asks for with newAccount.
+#[derive(Debug, Default)]
+pub struct NewAccount {
+    /// Contact URLs as sent.
+    pub contacts: Vec<String>,
+    /// Only look an existing account up.
+    pub only_existing: bool,
+    /// The binding, parsed but not verified.
+    pub binding: Option<BindingRequest>,
+}
+
+/// Registered now, or known before.
+#[derive(Debug)]
+pub enum Registered {
+    /// 201.
+    New(Account),
+    /// 200.
+    Known(Account),
+}
+
+/// Registers the key of the request, or finds its account.
+pub async fn register(ctx: &Context, request: &KeyRequest, new: NewAccount) -> Result<Registered, FlowError> {
+    if let Some(known) = find(ctx, request).await? {
+        return recognise(known, new.binding).map(Registered::Known);
+    }
+    if new.only_existing {
+        return Err(FlowError::problem(ProblemKind::AccountDoesNotExist, "no account has this key"));
+    }
+    let contacts = parse_contacts(&new.contacts)?;
+    let bound = match new.binding {
+        Some(binding) => Some(open_binding(ctx, request, binding).await?),
+        None if ctx.external_account_required => {
+            let detail = "this CA registers accounts only with an external account binding; ask its administrator for a key";
+            return Err(FlowError::problem(ProblemKind::ExternalAccountRequired, detail));
+        }
+        None => None,
+    };
+    let device = bound.as_ref().and_then(|(_, device)| device.as_ref());
+    let beginning = Beginning {
+        site: device.map_or_else(SiteName::home, |device| device.site.clone()),
+        key: request.key().clone(),
+        contacts,
+        binding: bound.as_ref().map(|(key, _)| Binding { key: key.id, device: key.device }),
+    };
+    let account = Account::new(beginning, ctx.now(), ctx.entropy.as_ref());
+    insert(ctx, request, account, bound).await
+}
+
+async fn find(ctx: &Context, request: &KeyRequest) -> Result<Option<Account>, FlowError> {
+    let thumbprint = request.key().thumbprint();
+    ctx.store.read(async move |tx| Ok(accounts::find_by_thumbprint(tx, &thumbprint).await?)).await
+}
+
+/// Protocols ACC-2 and ACC-10: a known key gets its account and nothing else. The same binding again is the same
+/// enrolment, however often power was cut in between.
+fn recognise(account: Account, binding: Option<BindingRequest>) -> Result<Account, FlowError> {
+    if account.status != AccountStatus::Valid {
+        let detail = format!("the account of this key is {}", account.status.as_str());
+        return Err(Problem::new(ProblemKind::Unauthorized, detail).with_status(401).into());
+    }
+    let sent = binding.map(|binding| binding.key_id());
+    match (sent, account.binding) {
+        (None, _) => Ok(account),
+        (Some(key), Some(bound)) if key == bound.key => Ok(account),
+        _ => Err(FlowError::problem(
+            ProblemKind::Unauthorized,
+            "this key has an account already, bound otherwise; use a new account key for another token",
+        )),
+    }
+}
+
+/// Finds the external account key and verifies the binding with its secret.
+async fn open_binding(
+    ctx: &Context,
+    request: &KeyRequest,
+    binding: BindingRequest,
+) -> Result<(EabKey, Option<Device>), FlowError> {
+    let refused = || {
+        let detail = "the external account key is unknown, used up or withdrawn; ask the administrator for a new one";
+        FlowError::problem(ProblemKind::Unauthorized, detail)
+    };
+    let kid = binding.key_id();
+    let found = ctx
+        .store
+        .read(async move |tx| {
+            let key = eab_keys::find(tx, kid).await?;
+            let device = match key.as_ref().and_then(|key| key.device) {
+                Some(device) => devices::find(tx, device).await?,
+                None => None,
+            };
+            Ok::<_, FlowError>((key, device))
+        })
+        .await?;
+    let (Some(key), device) = found else { return Err(refused()) };
+    if key.expires_at.is_some_and(|end| end <= ctx.now()) || device.as_ref().is_some_and(|device| !device.state.is_in_service()) {
+        return Err(refused());
+    }
+    match &key.state {
+        EabKeyState::Unused { sealed_secret } => {
+            let secret = eab::open_secret(ctx, key.id, sealed_secret)?;
+            let verified = binding.verify(&secret).map_err(|error| error.problem())?;
+            debug_assert_eq!(verified.key_id(), key.id);
+            Ok((key, device))
+        }
+        EabKeyState::Bound { account, .. } => {
+            raise_conflict(ctx, &key, *account, request).await?;
+            let detail = "this token was used already with another key. If the device was reinstalled, ask the administrator \
+                          for a new token; if not, somebody else has used it";
+            Err(FlowError::problem(ProblemKind::Unauthorized, detail))
+        }
+        EabKeyState::Revoked { .. } => Err(refused()),
+    }
+}
+
+/// A second key for a spent token is what a stolen token looks like: the administrator has to see it.
+async fn raise_conflict(ctx: &Context, key: &EabKey, holder: AccountId, request: &KeyRequest) -> Result<(), FlowError> {
+    ctx.metrics.enrolment_conflicts.fetch_add(1, Ordering::Relaxed);
+    let subject = key.device.map_or_else(|| format!("eab-key:{}", key.id), |device| format!("device:{device}"));
+    tracing::warn!(eab_key = %key.id, %subject, "a token was used again with another key");
+    let conflict = event(ctx, "unknown", "enrolment.conflict", subject)
+        .with("eab_key", key.id)
+        .with("bound_account", holder)
+        .with("offered_key", request.key().thumbprint());
+    ctx.store.write(async move |tx| Ok(audit::append(tx, &conflict).await?)).await
+}
+
+/// Account, spent key, device state and event in one transaction; a simultaneous twin of the request finds the winner's.
+async fn insert(
+    ctx: &Context,
+    request: &KeyRequest,
+    account: Account,
+    bound: Option<(EabKey, Option<Device>)>,
+) -> Result<Registered, FlowError> {
+    let registered: AuditEvent = event(ctx, format_args!("account:{}", account.id), "account.register", format_args!("account:{}", account.id))
+        .with("thumbprint", account.thumbprint)
+        .with("eab_key", account.binding.map_or_else(|| "none".to_owned(), |binding| binding.key.to_string()));
+    let row = account.clone();
+    let outcome = ctx
+        .store
+        .write(async move |tx| {
+            accounts::insert(tx, &row).await?;
+            if let Some((key, device)) = &bound {
+                eab_keys::bind(tx, key.id, row.id, row.created_at).await?;
+                if let Some(device) = device {
+                    let enrolled = DeviceState::Enrolled { at: row.created_at };
+                    devices::update(tx, &Device { state: enrolled, ..device.clone() }).await?;
+                }
+            }
+            audit::append(tx, &registered).await?;
+            Ok::<_, FlowError>(())
+        })
+        .await;
+    failpoint::failpoint!("ca.account.after_commit");
+    match (outcome, find(ctx, request).await?) {
+        (Ok(()), _) => Ok(Registered::New(account)),
+        (Err(_), Some(winner)) => Ok(Registered::Known(winner)),
+        (Err(error), None) => Err(error),
+    }
+}
+
+/// What an update may change (RFC 8555 section 7.3.2); everything else is ignored.
+#[derive(Debug, Default)]
+pub struct Update {
+    /// New contacts; none leaves them.
+    pub contacts: Option<Vec<String>>,
+    /// `status: "deactivated"`.
+    pub deactivate: bool,
+}
+
+/// Changes contacts or deactivates.
+pub async fn update(ctx: &Context, request: &AccountRequest, change: Update) -> Result<Account, FlowError> {
+    let account = request.account().clone();
+    let account = match change {
+        Update { deactivate: true, .. } => account.deactivate()?,
+        Update { contacts: Some(contacts), .. } => account.with_contacts(parse_contacts(&contacts)?),
+        Update { contacts: None, .. } => return Ok(account),
+    };
+    let action = if change.deactivate { "account.deactivate" } else { "account.update" };
+    let changed = event(ctx, format_args!("account:{}", account.id), action, format_args!("account:{}", account.id));
+    let row = account.clone();
+    ctx.store
+        .write(async move |tx| {
+            accounts::update(tx, &row).await?;
+            audit::append(tx, &changed).await?;
+            Ok::<_, FlowError>(())
+        })
+        .await?;
+    Ok(account)
+}

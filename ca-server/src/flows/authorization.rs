@@ -1,0 +1,93 @@
+//! Authorizations and challenges: read, respond, deactivate (RFC 8555 section 7.5).
+
+use pki_core::acme::authorization::{Authorization, Response};
+use pki_core::acme::challenge::Challenge;
+use pki_core::acme::problem::{Problem, ProblemKind};
+use pki_core::ids::{AuthorizationId, ChallengeId};
+use store::{audit, authorizations, orders};
+
+use super::authenticate::AccountRequest;
+use super::owed::Work;
+use super::record::event;
+use super::{Context, FlowError};
+
+/// Reads an authorization of the account.
+pub async fn read(ctx: &Context, request: &AccountRequest, id: AuthorizationId) -> Result<Authorization, FlowError> {
+    let owner = request.account().id;
+    let found = ctx.store.read(async move |tx| Ok::<_, FlowError>(authorizations::find(tx, id).await?)).await?;
+    let found = found.filter(|one| one.account == owner).ok_or_else(|| FlowError::not_found("authorization"))?;
+    Ok(found.expire(ctx.now()))
+}
+
+/// Reads a challenge of the account, with its authorization.
+pub async fn read_challenge(
+    ctx: &Context,
+    request: &AccountRequest,
+    id: ChallengeId,
+) -> Result<(Authorization, Challenge), FlowError> {
+    let owner = request.account().id;
+    let found = ctx.store.read(async move |tx| Ok::<_, FlowError>(authorizations::find_by_challenge(tx, id).await?)).await?;
+    let found = found.filter(|one| one.account == owner).ok_or_else(|| FlowError::not_found("challenge"))?;
+    let authorization = found.expire(ctx.now());
+    let challenge = authorization.challenge(id).cloned().ok_or_else(|| FlowError::not_found("challenge"))?;
+    Ok((authorization, challenge))
+}
+
+/// The client says that the challenge can be looked at. Answered again and again with the state as it is
+/// (protocols CHL-3); the looking is a job's (CHL-4).
+pub async fn respond(
+    ctx: &Context,
+    request: &AccountRequest,
+    id: ChallengeId,
+) -> Result<(Authorization, Challenge), FlowError> {
+    let (authorization, challenge) = read_challenge(ctx, request, id).await?;
+    let now = ctx.now();
+    let Response::Begun(responded) = authorization.clone().respond(id, now)? else {
+        return Ok((authorization, challenge));
+    };
+    let row = responded.clone();
+    let outcome = ctx
+        .store
+        .write(async move |tx| {
+            authorizations::update(tx, &row).await?;
+            Work::ValidateChallenge(id).owe(tx, now, now).await?;
+            Ok::<_, FlowError>(())
+        })
+        .await;
+    failpoint::failpoint!("ca.challenge.after_commit");
+    match outcome {
+        Ok(()) => {
+            ctx.work.notify_one();
+            let challenge = responded.challenge(id).cloned().ok_or_else(|| FlowError::not_found("challenge"))?;
+            Ok((responded, challenge))
+        }
+        // A twin of this request was faster.
+        Err(FlowError::Conflict(_)) => read_challenge(ctx, request, id).await,
+        Err(error) => Err(error),
+    }
+}
+
+/// The account gives a permission up (section 7.5.2); its pending orders die with it.
+pub async fn deactivate(ctx: &Context, request: &AccountRequest, id: AuthorizationId) -> Result<Authorization, FlowError> {
+    let authorization = read(ctx, request, id).await?;
+    let Ok(deactivated) = authorization.clone().deactivate() else { return Ok(authorization) };
+    let row = deactivated.clone();
+    let given_up = event(
+        ctx,
+        format_args!("account:{}", request.account().id),
+        "authorization.deactivate",
+        format_args!("authorization:{id}"),
+    );
+    ctx.store
+        .write(async move |tx| {
+            authorizations::update(tx, &row).await?;
+            for order in orders::open_for_authorization(tx, id).await? {
+                let detail = format!("the authorization for {} was deactivated", row.identifier);
+                orders::update(tx, &order.fail(Problem::new(ProblemKind::Unauthorized, detail))?).await?;
+            }
+            audit::append(tx, &given_up).await?;
+            Ok::<_, FlowError>(())
+        })
+        .await?;
+    Ok(deactivated)
+}

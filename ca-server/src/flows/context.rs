@@ -1,0 +1,160 @@
+//! What every flow works with.
+
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use pki_core::ids::IssuerId;
+use pki_core::issuance::plan::IssuingCa;
+use pki_core::policy::Policy;
+use pki_core::random::Entropy;
+use pki_core::time::{Clock, Timestamp};
+use pki_core::x509::certificate::Certificate;
+use pki_core::x509::crl::Crl;
+use signer::SiteKey;
+use store::Store;
+use tokio::sync::Notify;
+
+use crate::flows::issue::IssueDesk;
+use crate::flows::nonce::{Nonces, SpentInMemory};
+use crate::telemetry::Metrics;
+
+/// Built once by `app`; shared by all requests and jobs.
+#[derive(Debug)]
+pub struct Context {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub(crate) entropy: Arc<dyn Entropy>,
+    /// The database.
+    pub store: Store,
+    /// Makes and recognises nonces.
+    pub nonces: Nonces,
+    /// Nonces spent here, when no other process shares the database.
+    pub(crate) spent: Option<SpentInMemory>,
+    policy: RwLock<Arc<Policy>>,
+    /// The CA that issues.
+    pub issuing: Arc<IssuingCa>,
+    /// What clients trust.
+    pub roots: Vec<Certificate>,
+    /// The root whose certificate and list this CA also serves.
+    pub root: RootAuthority,
+    /// The only way to the signer.
+    pub desk: IssueDesk,
+    /// Seals secrets in the database.
+    pub(crate) site_key: SiteKey,
+    /// How long things live.
+    pub limits: Limits,
+    /// Whether newAccount needs a binding (`init` without `--open-acme`).
+    pub external_account_required: bool,
+    /// Raised by every restore of a backup.
+    pub epoch: i64,
+    /// Where this CA is reached; first the external address, then its other names.
+    pub addresses: Vec<String>,
+    /// What operators watch.
+    pub metrics: Arc<Metrics>,
+    /// Wakes the job worker.
+    pub work: Notify,
+}
+
+/// The parts of a [`Context`], named.
+#[expect(missing_docs, reason = "documented on `Context`")]
+pub struct ContextParts {
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub store: Store,
+    pub policy: Policy,
+    pub issuing: IssuingCa,
+    pub roots: Vec<Certificate>,
+    pub root: RootAuthority,
+    pub desk: IssueDesk,
+    pub site_key: SiteKey,
+    pub limits: Limits,
+    pub external_account_required: bool,
+    pub epoch: i64,
+    pub addresses: Vec<String>,
+    pub metrics: Arc<Metrics>,
+    pub owns_database: bool,
+}
+
+/// How long the short-lived things live.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// An order that is not finished.
+    pub order_life: Duration,
+    /// An authorization, pending or valid.
+    pub authorization_life: Duration,
+    /// How long a request waits for the signer before it answers `processing`.
+    pub signing_deadline: Duration,
+    /// Names in one order.
+    pub max_identifiers: usize,
+    /// How long a revocation list is valid: longer than any relying service is expected to be without contact.
+    pub crl_life: Duration,
+    /// How often lists are published without a revocation.
+    pub crl_period: Duration,
+}
+
+/// The root's public face: its key may be in another building.
+#[derive(Debug, Clone)]
+pub struct RootAuthority {
+    /// Part of its addresses.
+    pub id: IssuerId,
+    /// Its certificate.
+    pub certificate: Certificate,
+    /// Its current revocation list, signed in a ceremony; DER.
+    pub crl: Crl,
+}
+
+impl Context {
+    /// Puts the parts together.
+    pub fn new(parts: ContextParts) -> Self {
+        let now = parts.clock.now();
+        Self {
+            nonces: Nonces::new(&parts.site_key.derive("nonce")),
+            spent: parts.owns_database.then(|| SpentInMemory::new(now)),
+            clock: parts.clock,
+            entropy: parts.entropy,
+            store: parts.store,
+            policy: RwLock::new(Arc::new(parts.policy)),
+            issuing: Arc::new(parts.issuing),
+            roots: parts.roots,
+            root: parts.root,
+            desk: parts.desk,
+            site_key: parts.site_key,
+            limits: parts.limits,
+            external_account_required: parts.external_account_required,
+            epoch: parts.epoch,
+            addresses: parts.addresses,
+            metrics: parts.metrics,
+            work: Notify::new(),
+        }
+    }
+
+    /// The policy in force: taken once a flow, so that no request is decided by half of one.
+    pub fn policy(&self) -> Arc<Policy> {
+        self.policy.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    /// Puts another policy in force.
+    pub fn replace_policy(&self, policy: Policy) {
+        *self.policy.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(policy);
+    }
+
+    /// The certificate of an issuing key, in DER.
+    pub fn ca_certificate(&self, issuer: IssuerId) -> Option<&[u8]> {
+        if issuer == self.issuing.id {
+            Some(self.issuing.certificate.der())
+        } else {
+            (issuer == self.root.id).then(|| self.root.certificate.der())
+        }
+    }
+
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A fresh nonce.
+    pub fn fresh_nonce(&self) -> String {
+        self.nonces.issue(self.now(), self.entropy.as_ref())
+    }
+}

@@ -1,0 +1,220 @@
+//! Devices: register, hand out tokens, take out of service.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use api::token::{EnrolmentToken, Secret};
+use pki_core::acme::account::AccountStatus;
+use pki_core::acme::problem::ProblemKind;
+use pki_core::audit::AuditEvent;
+use pki_core::device::{Device, DeviceState, EabKeyState};
+use pki_core::ids::{DeviceId, DeviceName, ProfileName, SiteName};
+use pki_core::issuance::record::{CertificateRecord, CertificateState, Revocation};
+use pki_core::policy::decide::{Request, Requester};
+use pki_core::revocation::Reason;
+use pki_core::time::Timestamp;
+use pki_core::x509::name::{DnsName, Identifier};
+use store::{accounts, audit, certificates, devices, eab_keys};
+
+use super::eab::{self, NewKey};
+use super::owed::{self, Work};
+use super::record::{With, event};
+use super::{Context, FlowError};
+
+/// How long a token waits for its first use, when nobody says: devices sit in warehouses.
+pub const TOKEN_LIFE: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// Certificates of one device that can be alive at once; every other limit is reached long before.
+const MOST_CERTIFICATES: u32 = 100_000;
+
+/// What a person registers.
+#[derive(Debug)]
+pub struct NewDevice {
+    /// Its name.
+    pub name: DeviceName,
+    /// Where it stands.
+    pub site: SiteName,
+    /// The profile of its certificates.
+    pub profile: ProfileName,
+    /// Names it may have.
+    pub dns: Vec<DnsName>,
+    /// Addresses it may have.
+    pub ips: Vec<IpAddr>,
+}
+
+/// A token, ready to be printed once.
+#[derive(Debug)]
+pub struct Token {
+    /// The device it is for.
+    pub device: Device,
+    /// The line.
+    pub token: EnrolmentToken,
+    /// When it can no longer be used first.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Registers a device and makes its token.
+pub async fn add(ctx: &Context, new: NewDevice, life: Option<Duration>, actor: &str) -> Result<Token, FlowError> {
+    let now = ctx.now();
+    let device = Device {
+        id: DeviceId::new(now, ctx.entropy.as_ref()),
+        site: new.site,
+        name: new.name,
+        profile: new.profile,
+        dns: new.dns,
+        ips: new.ips,
+        state: DeviceState::Registered,
+        created_at: now,
+        last_seen_at: None,
+        version: 1,
+    };
+    check_profile(ctx, &device)?;
+    let made = eab::make(ctx, Some(device.id), Some(life.unwrap_or(TOKEN_LIFE)));
+    let (row, key) = (device.clone(), made.key.clone());
+    let added = event(ctx, actor, "device.add", format_args!("device:{}", device.id))
+        .with("name", &device.name)
+        .with("profile", &device.profile);
+    ctx.store
+        .write(async move |tx| {
+            if devices::find_by_name(tx, &row.name).await?.is_some() {
+                let detail = format!("device {0} exists; `ca-server device token {0}` makes another token for it", row.name);
+                return Err(FlowError::Problem(
+                    pki_core::acme::problem::Problem::new(ProblemKind::Malformed, detail).with_status(409),
+                ));
+            }
+            devices::insert(tx, &row).await?;
+            eab_keys::insert(tx, &key).await?;
+            audit::append(tx, &added).await?;
+            Ok(())
+        })
+        .await?;
+    Ok(token(ctx, device, made))
+}
+
+/// A registration that its own profile would refuse helps nobody at the staging desk.
+fn check_profile(ctx: &Context, device: &Device) -> Result<(), FlowError> {
+    let dns = device.dns.iter().cloned().map(Identifier::Dns);
+    let identifiers: Vec<Identifier> = dns.chain(device.ips.iter().copied().map(Identifier::Ip)).collect();
+    if identifiers.is_empty() {
+        let detail = format!("device {} has no name to be certified; give `--dns` or `--ip`", device.name);
+        return Err(FlowError::problem(ProblemKind::Malformed, detail));
+    }
+    let requester = Requester::Bound { device: Some(device) };
+    let asked = Request { profile: &device.profile, identifiers: &identifiers, key: None, requester };
+    Ok(ctx.policy().decide(&asked).map(drop)?)
+}
+
+/// Another token for a known device: for one whose first was lost, or that came back after its grace. Tokens of it
+/// that were never used are withdrawn.
+pub async fn new_token(ctx: &Context, name: &DeviceName, life: Option<Duration>, actor: &str) -> Result<Token, FlowError> {
+    let device = find(ctx, name).await?;
+    if !device.state.is_in_service() {
+        return Err(FlowError::problem(ProblemKind::Malformed, format!("device {name} is out of service")));
+    }
+    let made = eab::make(ctx, Some(device.id), Some(life.unwrap_or(TOKEN_LIFE)));
+    let (id, key, now) = (device.id, made.key.clone(), ctx.now());
+    let issued = event(ctx, actor, "device.token", format_args!("device:{id}")).with("eab_key", key.id);
+    ctx.store
+        .write(async move |tx| {
+            for old in eab_keys::list_for_device(tx, id).await? {
+                if matches!(old.state, EabKeyState::Unused { .. }) {
+                    eab_keys::revoke(tx, old.id, now).await?;
+                }
+            }
+            eab_keys::insert(tx, &key).await?;
+            audit::append(tx, &issued).await?;
+            Ok::<_, FlowError>(())
+        })
+        .await?;
+    Ok(token(ctx, device, made))
+}
+
+fn token(ctx: &Context, device: Device, made: NewKey) -> Token {
+    let token = EnrolmentToken {
+        ca: ctx.addresses.clone(),
+        root_sha256: ctx.roots.iter().map(|root| data_encoding::HEXLOWER.encode(&root.sha256())).collect(),
+        kid: made.key.id.to_string(),
+        secret: Secret::new(made.secret.to_string()),
+    };
+    Token { device, token, expires_at: made.key.expires_at }
+}
+
+/// The device of that name.
+pub async fn find(ctx: &Context, name: &DeviceName) -> Result<Device, FlowError> {
+    let wanted = name.clone();
+    let found = ctx.store.read(async move |tx| Ok::<_, FlowError>(devices::find_by_name(tx, &wanted).await?)).await?;
+    found.ok_or_else(|| FlowError::not_found("device"))
+}
+
+/// Devices in the order they were registered.
+pub async fn list(ctx: &Context, after: Option<DeviceId>, limit: u32) -> Result<Vec<Device>, FlowError> {
+    ctx.store.read(async move |tx| Ok(devices::list(tx, after, limit).await?)).await
+}
+
+/// A device with its certificates and whatever was refused in its name.
+#[derive(Debug)]
+pub struct Detail {
+    /// The record.
+    pub device: Device,
+    /// Its newest certificate by its profile.
+    pub newest: Option<CertificateRecord>,
+    /// Tokens used again with another key, newest first.
+    pub conflicts: Vec<AuditEvent>,
+}
+
+/// Everything about one device.
+pub async fn show(ctx: &Context, name: &DeviceName) -> Result<Detail, FlowError> {
+    let device = find(ctx, name).await?;
+    let (id, profile) = (device.id, device.profile.clone());
+    ctx.store
+        .read(async move |tx| {
+            let newest = certificates::latest_for_device(tx, id, &profile).await?;
+            let filter = audit::Filter { subject: Some(format!("device:{id}")), action: Some("enrolment.conflict".to_owned()) };
+            let conflicts = audit::list(tx, &filter, None, 20).await?;
+            Ok::<_, FlowError>(Detail { device: device.clone(), newest, conflicts })
+        })
+        .await
+}
+
+/// Takes a device out of service: its accounts end, its unused tokens are withdrawn, its certificates are revoked.
+pub async fn take_out(ctx: &Context, name: &DeviceName, compromised: bool, actor: &str) -> Result<usize, FlowError> {
+    let device = find(ctx, name).await?;
+    let now = ctx.now();
+    let (state, reason) = match compromised {
+        true => (DeviceState::Compromised { at: now }, Reason::KeyCompromise),
+        false => (DeviceState::Retired { at: now }, Reason::CessationOfOperation),
+    };
+    let (lists, job) = (Work::PublishCrl(ctx.issuing.id), owed::fresh(ctx));
+    let action = if compromised { "device.revoke" } else { "device.retire" };
+    let taken = event(ctx, actor, action, format_args!("device:{}", device.id)).with("name", name);
+    let revoked = ctx
+        .store
+        .write(async move |tx| {
+            let id = device.id;
+            devices::update(tx, &Device { state, ..device.clone() }).await?;
+            for account in accounts::list_for_device(tx, id).await? {
+                if account.status != AccountStatus::Revoked {
+                    accounts::update(tx, &account.revoke()?).await?;
+                }
+            }
+            for key in eab_keys::list_for_device(tx, id).await? {
+                if matches!(key.state, EabKeyState::Unused { .. }) {
+                    eab_keys::revoke(tx, key.id, now).await?;
+                }
+            }
+            let filter = certificates::Filter { device: Some(id), expires_from: Some(now), ..certificates::Filter::default() };
+            let mut revoked = 0;
+            for record in certificates::list(tx, &filter, None, MOST_CERTIFICATES).await? {
+                if matches!(record.state, CertificateState::Issued { .. }) {
+                    certificates::revoke(tx, record.id, &Revocation { at: now, reason: Some(reason) }, record.version).await?;
+                    revoked += 1;
+                }
+            }
+            lists.owe_once(tx, job, now).await?;
+            audit::append(tx, &taken.clone().with("certificates", revoked)).await?;
+            Ok::<_, FlowError>(revoked)
+        })
+        .await?;
+    ctx.work.notify_one();
+    Ok(revoked)
+}

@@ -1,0 +1,212 @@
+//! Finalize (RFC 8555 section 7.4): from a CSR to a certificate.
+
+use failpoint::failpoint;
+use pki_core::acme::authorization::{Authorization, AuthorizationStatus, Proof};
+use pki_core::acme::jwk::Jwk;
+use pki_core::acme::order::{Order, OrderState};
+use pki_core::acme::problem::ProblemKind;
+use pki_core::ids::{CertificateId, LineageId, OrderId, Serial};
+use pki_core::issuance::plan::{PlanError, PlanRequest, Planned, plan};
+use pki_core::issuance::record::{CertificateRecord, CertificateState, Source};
+use pki_core::policy::decide::{Approved, Request, Requester};
+use pki_core::x509::csr::Csr;
+use store::{accounts, authorizations, certificates, orders};
+
+use super::authenticate::AccountRequest;
+use super::issue::{self, Finished};
+use super::{Context, FlowError};
+
+/// What the order has become.
+#[derive(Debug)]
+pub enum Finalized {
+    /// The certificate is there, or the order failed for good: the order as stored.
+    Settled(Order),
+    /// The signer is slow; a job goes on.
+    Processing(Order),
+}
+
+/// Everything the decision needs, as loaded.
+struct Case {
+    order: Order,
+    authorizations: Vec<Authorization>,
+    predecessor: Option<CertificateRecord>,
+    key_is_an_account: bool,
+}
+
+/// Issues the certificate of an order that is ready.
+pub async fn finalize(ctx: &Context, request: &AccountRequest, id: OrderId, csr: &[u8]) -> Result<Finalized, FlowError> {
+    let csr = Csr::parse(csr).map_err(|error| FlowError::problem(ProblemKind::BadCsr, error.to_string()))?;
+    let case = load(ctx, request, id, &csr).await?;
+    if is_repeated(ctx, &case.order, &csr).await? {
+        return reread(ctx, id).await;
+    }
+    if case.key_is_an_account {
+        return Err(FlowError::problem(
+            ProblemKind::BadCsr,
+            "the CSR's key is an account key; make a key of its own for the certificate (RFC 8555 section 11.1)",
+        ));
+    }
+    case.order.begin_finalize(csr.identifiers(), &case.authorizations, ctx.now())?;
+    let approved = decide(ctx, request, &case, &csr)?;
+    let planned = plan_certificate(ctx, &case.order, &approved, &csr)?;
+    let record = describe(ctx, request, &case, &csr, &planned, approved.profile().name.clone());
+    let order = case.order.clone().processing(record.id)?;
+    let actor = format!("account:{}", request.account().id);
+    failpoint!("ca.finalize.decided");
+    let recorded = match issue::record(ctx, record, Some(order.clone()), &actor).await {
+        Ok(recorded) => recorded,
+        // Two finalize requests met: the one that was recorded first is the order's certificate.
+        Err(FlowError::Conflict(_)) if is_no_longer_ready(ctx, id).await? => return reread(ctx, id).await,
+        Err(error) => return Err(error),
+    };
+    match tokio::time::timeout(ctx.limits.signing_deadline, issue::finish(ctx, recorded)).await {
+        Ok(Ok(Finished { .. })) => reread(ctx, id).await,
+        Ok(Err(FlowError::Unavailable { .. })) | Err(_) => Ok(Finalized::Processing(order)),
+        Ok(Err(error)) => Err(error),
+    }
+}
+
+async fn load(ctx: &Context, request: &AccountRequest, id: OrderId, csr: &Csr) -> Result<Case, FlowError> {
+    let owner = request.account().id;
+    // Keys that no account can have, such as long RSA ones, are no account's key.
+    let thumbprint = Jwk::from_public_key(csr.public_key()).ok().map(|key| key.thumbprint());
+    ctx.store
+        .read(async move |tx| {
+            let found = orders::find(tx, id).await?.filter(|order| order.account == owner);
+            let order = found.ok_or_else(|| FlowError::not_found("order"))?;
+            let authorizations = authorizations::find_many(tx, &order.authorizations).await?;
+            let predecessor = match order.replaces {
+                Some(replaced) => certificates::find(tx, replaced).await?,
+                None => None,
+            };
+            let key_is_an_account = match thumbprint {
+                Some(thumbprint) => accounts::find_by_thumbprint(tx, &thumbprint).await?.is_some(),
+                None => false,
+            };
+            Ok::<_, FlowError>(Case { order, authorizations, predecessor, key_is_an_account })
+        })
+        .await
+}
+
+/// A client that lost the answer sends the same CSR again (protocols ORD-10): it gets the order as it is.
+async fn is_repeated(ctx: &Context, order: &Order, csr: &Csr) -> Result<bool, FlowError> {
+    let Some(id) = certificate_of(order) else { return Ok(false) };
+    let found = ctx.store.read(async move |tx| Ok::<_, FlowError>(certificates::find(tx, id).await?)).await?;
+    Ok(found.is_some_and(|record| record.spki_sha256 == csr.public_key().spki_sha256()))
+}
+
+async fn is_no_longer_ready(ctx: &Context, id: OrderId) -> Result<bool, FlowError> {
+    let order = ctx.store.read(async move |tx| Ok::<_, FlowError>(orders::find(tx, id).await?)).await?;
+    Ok(order.as_ref().and_then(certificate_of).is_some())
+}
+
+async fn reread(ctx: &Context, id: OrderId) -> Result<Finalized, FlowError> {
+    let order = ctx.store.read(async move |tx| Ok::<_, FlowError>(orders::find(tx, id).await?)).await?;
+    let order = order.ok_or_else(|| FlowError::not_found("order"))?;
+    Ok(match order.state {
+        OrderState::Processing { .. } => Finalized::Processing(order),
+        _ => Finalized::Settled(order),
+    })
+}
+
+fn certificate_of(order: &Order) -> Option<CertificateId> {
+    match order.state {
+        OrderState::Processing { certificate } | OrderState::Valid { certificate } => Some(certificate),
+        OrderState::Pending | OrderState::Ready | OrderState::Invalid { .. } => None,
+    }
+}
+
+/// Policy, anew: profiles and device records may have changed since the order was made. What a device record
+/// grants now must be what each authorization rests on.
+fn decide(ctx: &Context, request: &AccountRequest, case: &Case, csr: &Csr) -> Result<Approved, FlowError> {
+    let identifiers: Vec<_> = case.order.identifiers.iter().map(|ordered| ordered.identifier.clone()).collect();
+    let requester = match request.account().binding {
+        Some(_) => Requester::Bound { device: request.device() },
+        None => Requester::Unbound,
+    };
+    let asked = Request { profile: &case.order.profile, identifiers: &identifiers, key: Some(csr.public_key()), requester };
+    let approved = ctx.policy().decide(&asked)?;
+    for authorization in &case.authorizations {
+        let rests_on_record = authorization.proof == Proof::Device;
+        let record_grants = approved.proof(&authorization.identifier) == Proof::Device;
+        if authorization.status != AuthorizationStatus::Valid || (rests_on_record && !record_grants) {
+            let detail = format!("the permission for {} is gone; make a new order", authorization.identifier);
+            return Err(FlowError::problem(ProblemKind::Unauthorized, detail));
+        }
+    }
+    Ok(approved)
+}
+
+fn plan_certificate(ctx: &Context, order: &Order, approved: &Approved, csr: &Csr) -> Result<Planned, FlowError> {
+    let request = PlanRequest {
+        approved,
+        public_key: csr.public_key(),
+        common_name: csr.common_name(),
+        serial: Serial::random(ctx.entropy.as_ref()),
+        now: ctx.now(),
+        not_before: order.not_before,
+        not_after: order.not_after,
+        shard: 0,
+    };
+    plan(&ctx.issuing, request).map_err(refused)
+}
+
+/// What the request is to blame for is told; the rest is a fault of the CA.
+fn refused(error: PlanError) -> FlowError {
+    let kind = match &error {
+        PlanError::Constraints(_) | PlanError::NoNames => ProblemKind::RejectedIdentifier,
+        PlanError::NotBeforeTooEarly { .. }
+        | PlanError::NotBeforeTooLate { .. }
+        | PlanError::NotAfterTooLate { .. }
+        | PlanError::BeyondIssuer { .. }
+        | PlanError::NoLife { .. } => ProblemKind::Malformed,
+        PlanError::IssuersKey | PlanError::TooLong => ProblemKind::BadCsr,
+        PlanError::IssuerNotYetValid { .. }
+        | PlanError::IssuerExpired { .. }
+        | PlanError::IssuerMayNotSign(_)
+        | PlanError::CommonName(_)
+        | PlanError::PathLength
+        | PlanError::Encoding(_)
+        | PlanError::Lint(_) => return FlowError::Internal(error.to_string()),
+    };
+    FlowError::problem(kind, error.to_string())
+}
+
+/// The row that remembers the certificate.
+fn describe(
+    ctx: &Context,
+    request: &AccountRequest,
+    case: &Case,
+    csr: &Csr,
+    planned: &Planned,
+    profile: pki_core::ids::ProfileName,
+) -> CertificateRecord {
+    let now = ctx.now();
+    let predecessor = case.predecessor.as_ref();
+    CertificateRecord {
+        id: CertificateId::new(now, ctx.entropy.as_ref()),
+        issuer: ctx.issuing.id,
+        serial: planned.serial().clone(),
+        site: request.account().site.clone(),
+        device: request.account().binding.and_then(|binding| binding.device),
+        account: Some(request.account().id),
+        order: Some(case.order.id),
+        source: Source::Acme,
+        profile,
+        policy_revision: ctx.policy().revision().to_owned(),
+        epoch: ctx.epoch,
+        identifiers: case.order.identifiers.iter().map(|ordered| ordered.identifier.clone()).collect(),
+        spki_sha256: csr.public_key().spki_sha256(),
+        not_before: planned.not_before(),
+        not_after: planned.not_after(),
+        lineage: predecessor.map_or_else(|| LineageId::new(now, ctx.entropy.as_ref()), |old| old.lineage),
+        generation: predecessor.map_or(1, |old| old.generation.saturating_add(1)),
+        predecessor: predecessor.map(|old| old.id),
+        confirmed_at: None,
+        shard: 0,
+        crl_urls: planned.crl_urls().to_vec(),
+        state: CertificateState::Planned { tbs: planned.tbs().to_vec() },
+        created_at: now,
+        version: 1,
+    }
+}

@@ -1,0 +1,67 @@
+//! keyChange (RFC 8555 section 7.3.5): the account keeps its URL, orders and authorizations; the old key is dead at once.
+
+use pki_core::acme::account::Account;
+use pki_core::acme::jwk::Jwk;
+use pki_core::acme::jws::{FlatJws, KeyRef, Payload};
+use pki_core::acme::problem::ProblemKind;
+use serde::Deserialize;
+use serde_json::Value;
+use store::{accounts, audit};
+
+use super::authenticate::AccountRequest;
+use super::record::{With, event};
+use super::{Context, FlowError};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Inner {
+    account: String,
+    old_key: Value,
+}
+
+/// `url` is keyChange's own, `account_url` the one the inner payload has to name.
+pub async fn change(ctx: &Context, request: &AccountRequest, url: &str, account_url: &str) -> Result<Account, FlowError> {
+    let new_key = verify_inner(request, url, account_url)?;
+    let thumbprint = new_key.thumbprint();
+    let holder = ctx.store.read(async move |tx| Ok::<_, FlowError>(accounts::find_by_thumbprint(tx, &thumbprint).await?)).await?;
+    if let Some(holder) = holder {
+        return Err(FlowError::KeyInUse(holder.id));
+    }
+    let account = request.account().clone().rekey(new_key)?;
+    let row = account.clone();
+    let changed = event(ctx, format_args!("account:{}", account.id), "account.key-change", format_args!("account:{}", account.id))
+        .with("thumbprint", thumbprint);
+    ctx.store
+        .write(async move |tx| {
+            accounts::update(tx, &row).await?;
+            audit::append(tx, &changed).await?;
+            Ok::<_, FlowError>(())
+        })
+        .await?;
+    Ok(account)
+}
+
+/// The checks of section 7.3.5 on the inner signature; it carries no nonce.
+fn verify_inner(request: &AccountRequest, url: &str, account_url: &str) -> Result<Jwk, FlowError> {
+    let malformed = |detail: &str| FlowError::problem(ProblemKind::Malformed, detail);
+    let jws = FlatJws::parse_inner(request.payload())?;
+    if jws.protected().url != url {
+        return Err(malformed("the inner `url` differs from the outer one"));
+    }
+    let KeyRef::Jwk(new_key) = jws.protected().key.clone() else {
+        return Err(malformed("the inner protected header wants `jwk`: the new key"));
+    };
+    let verified = jws.verify(&new_key)?;
+    let Payload::Json(payload) = verified.payload else {
+        return Err(malformed("the inner payload is empty"));
+    };
+    let inner: Inner = serde_json::from_slice(&payload).map_err(|_| malformed("the inner payload has `account` and `oldKey`"))?;
+    if inner.account != account_url {
+        return Err(malformed("the inner `account` is not the account that signed"));
+    }
+    let old_key = Jwk::parse(&inner.old_key).map_err(|error| FlowError::Problem(error.problem()))?;
+    if old_key.thumbprint() != request.account().thumbprint {
+        return Err(malformed("the inner `oldKey` is not the account's key"));
+    }
+    Ok(new_key)
+}

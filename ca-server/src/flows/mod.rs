@@ -1,0 +1,32 @@
+//! Sequences: load, decide, save; one verb a file.
+//!
+//! A flow takes the proof of who asks, loads what the decision needs, lets `pki_core` decide and saves the outcome in one
+//! transaction. The signer is reached from [`issue`] and [`crl`] only. Nothing here knows HTTP: results carry ids, and
+//! the http layer makes URLs of them.
+
+pub mod account;
+pub mod agent;
+pub mod authenticate;
+pub mod authorization;
+pub mod certificate;
+mod context;
+pub mod crl;
+pub mod device;
+pub mod eab;
+mod error;
+pub mod finalize;
+pub mod health;
+pub mod inventory;
+pub mod issue;
+pub mod key_change;
+pub mod nonce;
+pub mod order;
+pub mod own_tls;
+pub mod owed;
+mod record;
+pub mod recovery;
+pub mod revoke;
+pub mod validate;
+
+pub use context::{Context, ContextParts, Limits, RootAuthority};
+pub use error::FlowError;

@@ -1,0 +1,80 @@
+//! Work that a transaction owes: written in the same transaction, done by a job (`crate::jobs`).
+
+use pki_core::ids::{CertificateId, ChallengeId, IssuerId, JobId};
+use pki_core::time::Timestamp;
+use store::jobs::{self, Job, NewJob};
+use store::{StoreError, Tx};
+
+use super::Context;
+
+/// What there is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// Look whether a challenge is answered.
+    ValidateChallenge(ChallengeId),
+    /// Sign and release a certificate that was recorded.
+    FinishIssuance(CertificateId),
+    /// Publish the revocation lists of an issuing key.
+    PublishCrl(IssuerId),
+}
+
+impl Work {
+    /// The stored form.
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::ValidateChallenge(_) => "validate-challenge",
+            Self::FinishIssuance(_) => "finish-issuance",
+            Self::PublishCrl(_) => "publish-crl",
+        }
+    }
+
+    fn subject(self) -> String {
+        match self {
+            Self::ValidateChallenge(id) => id.to_string(),
+            Self::FinishIssuance(id) => id.to_string(),
+            Self::PublishCrl(id) => id.to_string(),
+        }
+    }
+
+    /// What a stored job is about; none for a kind that this version does not know.
+    pub fn of(job: &Job) -> Option<Self> {
+        match job.kind.as_str() {
+            "validate-challenge" => job.subject.parse().ok().map(Self::ValidateChallenge),
+            "finish-issuance" => job.subject.parse().ok().map(Self::FinishIssuance),
+            "publish-crl" => job.subject.parse().ok().map(Self::PublishCrl),
+            _ => None,
+        }
+    }
+
+    /// The job's id is its subject's own: the transaction that makes the work superfluous knows what to delete.
+    fn id(self) -> Option<JobId> {
+        self.subject().parse().ok()
+    }
+
+    /// Writes the work down, to be done at `run_at` or later.
+    pub(super) async fn owe(self, tx: &mut Tx<'_>, run_at: Timestamp, now: Timestamp) -> Result<(), StoreError> {
+        let Some(id) = self.id() else { return Ok(()) };
+        let subject = self.subject();
+        jobs::insert(tx, &NewJob { id, kind: self.kind(), subject: &subject, run_at, created_at: now }).await
+    }
+
+    /// Writes work down that can be owed many times: once is enough while none of it has begun.
+    pub(super) async fn owe_once(self, tx: &mut Tx<'_>, id: JobId, now: Timestamp) -> Result<(), StoreError> {
+        let subject = self.subject();
+        let job = NewJob { id, kind: self.kind(), subject: &subject, run_at: now, created_at: now };
+        jobs::insert_unless_waiting(tx, &job).await.map(drop)
+    }
+
+    /// Crosses the work out.
+    pub(super) async fn done(self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+        match self.id() {
+            Some(id) => jobs::finish(tx, id).await.map(drop),
+            None => Ok(()),
+        }
+    }
+}
+
+/// An id for work that is owed by [`Work::owe_once`].
+pub(super) fn fresh(ctx: &Context) -> JobId {
+    JobId::new(ctx.now(), ctx.entropy.as_ref())
+}

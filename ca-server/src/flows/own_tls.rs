@@ -1,0 +1,100 @@
+//! The CA's own TLS certificate: issued by itself, like any other, under a profile that no request can reach.
+
+use std::net::IpAddr;
+
+use pki_core::ids::{CertificateId, LineageId, Serial, SiteName};
+use pki_core::issuance::plan::{PlanRequest, plan};
+use pki_core::issuance::record::{CertificateRecord, CertificateState, Source};
+use pki_core::policy::Policy;
+use pki_core::policy::decide::{Request, Requester};
+use pki_core::policy::document::{
+    API_VERSION, DnsRule, Identifiers, KIND, Keys, Metadata, ProfileDocument, Renewal, Requires, Spec, Usage,
+};
+use pki_core::x509::key::PublicKey;
+use pki_core::x509::name::Identifier;
+
+use super::{Context, FlowError, issue};
+
+/// Issues a certificate for the CA's own names; the answer is the chain in PEM.
+pub async fn issue(ctx: &Context, names: &[Identifier], key: &PublicKey) -> Result<String, FlowError> {
+    let policy = own_policy(names)?;
+    let profile = policy.profiles().next().ok_or_else(|| FlowError::Internal("the CA's own profile is gone".to_owned()))?;
+    let asked = Request { profile: &profile.name, identifiers: names, key: Some(key), requester: Requester::Administrator };
+    let approved = policy.decide(&asked).map_err(|denial| FlowError::Internal(denial.to_string()))?;
+    let now = ctx.now();
+    let request = PlanRequest {
+        approved: &approved,
+        public_key: key,
+        common_name: None,
+        serial: Serial::random(ctx.entropy.as_ref()),
+        now,
+        not_before: None,
+        not_after: None,
+        shard: 0,
+    };
+    let planned = plan(&ctx.issuing, request)
+        .map_err(|error| FlowError::Internal(format!("the CA's own TLS certificate cannot be planned: {error}")))?;
+    let record = CertificateRecord {
+        id: CertificateId::new(now, ctx.entropy.as_ref()),
+        issuer: ctx.issuing.id,
+        serial: planned.serial().clone(),
+        site: SiteName::home(),
+        device: None,
+        account: None,
+        order: None,
+        source: Source::Api,
+        profile: approved.profile().name.clone(),
+        policy_revision: policy.revision().to_owned(),
+        epoch: ctx.epoch,
+        identifiers: names.to_vec(),
+        spki_sha256: key.spki_sha256(),
+        not_before: planned.not_before(),
+        not_after: planned.not_after(),
+        lineage: LineageId::new(now, ctx.entropy.as_ref()),
+        generation: 1,
+        predecessor: None,
+        confirmed_at: None,
+        shard: 0,
+        crl_urls: planned.crl_urls().to_vec(),
+        state: CertificateState::Planned { tbs: planned.tbs().to_vec() },
+        created_at: now,
+        version: 1,
+    };
+    let recorded = issue::record(ctx, record, None, "system").await?;
+    let finished = issue::finish(ctx, recorded).await?;
+    let der = finished.certificate.state.der().ok_or_else(|| FlowError::Internal("the CA's own certificate is missing".to_owned()))?;
+    Ok(super::certificate::chain_pem(ctx, der))
+}
+
+/// Exactly these names, for a month: the CA renews itself while it runs and when it starts.
+fn own_policy(names: &[Identifier]) -> Result<Policy, FlowError> {
+    Policy::from_documents(vec![("the CA's own profile".to_owned(), own_profile(names))])
+        .map_err(|errors| FlowError::Internal(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))
+}
+
+fn own_profile(names: &[Identifier]) -> ProfileDocument {
+    let dns = names.iter().filter_map(|name| match name {
+        Identifier::Dns(name) => Some(DnsRule::Exact(name.to_string())),
+        Identifier::Ip(_) => None,
+    });
+    let ip = names.iter().filter_map(|name| match name {
+        Identifier::Ip(IpAddr::V4(address)) => Some(format!("{address}/32")),
+        Identifier::Ip(IpAddr::V6(address)) => Some(format!("{address}/128")),
+        Identifier::Dns(_) => None,
+    });
+    ProfileDocument {
+        api_version: API_VERSION.to_owned(),
+        kind: KIND.to_owned(),
+        metadata: Metadata { name: "ca-server".to_owned(), description: "The CA's own TLS certificate".to_owned() },
+        spec: Spec {
+            identifiers: Identifiers { dns: dns.collect(), wildcards: false, ip: ip.collect() },
+            keys: Keys::default(),
+            usage: Usage { extended_key_usage: vec!["serverAuth".to_owned()] },
+            common_name: false,
+            lifetime: "30d".to_owned(),
+            backdate: "1h".to_owned(),
+            renewal: Renewal { at: 0.5, grace: "1d".to_owned() },
+            requires: Requires { binding: "none".to_owned(), challenges: vec!["http-01".to_owned()] },
+        },
+    }
+}

@@ -1,0 +1,36 @@
+//! The audit events of flows.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use pki_core::audit::AuditEvent;
+use pki_core::ids::EventId;
+
+use super::Context;
+
+/// Begins an event: who did what to what.
+pub(crate) fn event(ctx: &Context, actor: impl Display, action: &str, subject: impl Display) -> AuditEvent {
+    let at = ctx.now();
+    AuditEvent {
+        v: AuditEvent::VERSION,
+        id: EventId::new(at, ctx.entropy.as_ref()),
+        at,
+        actor: actor.to_string(),
+        action: action.to_owned(),
+        subject: subject.to_string(),
+        details: BTreeMap::new(),
+    }
+}
+
+/// Adds details.
+pub(crate) trait With {
+    /// The same event with one more detail.
+    fn with(self, name: &str, value: impl Display) -> Self;
+}
+
+impl With for AuditEvent {
+    fn with(mut self, name: &str, value: impl Display) -> Self {
+        self.details.insert(name.to_owned(), value.to_string());
+        self
+    }
+}

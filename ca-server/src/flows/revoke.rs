@@ -1,0 +1,109 @@
+//! Revocation, asked for by ACME clients (RFC 8555 section 7.6) and administrators.
+
+use std::sync::atomic::Ordering;
+
+use pki_core::acme::authorization::Authorization;
+use pki_core::acme::problem::ProblemKind;
+use pki_core::issuance::record::{CertificateRecord, CertificateState, Revocation};
+use pki_core::revocation::{Reason, Revoker, authorise};
+use pki_core::x509::certificate::Certificate;
+use store::{audit, authorizations, certificates};
+
+use super::authenticate::{AccountRequest, KeyRequest};
+use super::owed::{self, Work};
+use super::record::{With, event};
+use super::{Context, FlowError};
+
+/// Who signed a revokeCert request.
+#[derive(Debug)]
+pub enum Signer<'a> {
+    /// An account.
+    Account(&'a AccountRequest),
+    /// The key inside the request, which may be the certificate's own.
+    Key(&'a KeyRequest),
+}
+
+/// Revokes the certificate in `der`; a second time is `alreadyRevoked`.
+pub async fn by_client(ctx: &Context, signer: Signer<'_>, der: &[u8], reason: Option<i64>) -> Result<(), FlowError> {
+    let record = find_exactly(ctx, der).await?;
+    let authorizations;
+    let (revoker, actor) = match signer {
+        Signer::Account(request) => {
+            authorizations = proven(ctx, request, &record).await?;
+            let id = request.account().id;
+            (Revoker::Account { id, authorizations: &authorizations }, format!("account:{id}"))
+        }
+        Signer::Key(request) if request.key().public_key().spki_sha256() == record.spki_sha256 => {
+            (Revoker::CertificateKey, format!("key:{}", request.key().thumbprint()))
+        }
+        Signer::Key(_) => {
+            return Err(FlowError::problem(ProblemKind::Unauthorized, "the request is not signed by the certificate's key"));
+        }
+    };
+    let revocation = authorise(&record, revoker, reason, ctx.now())?;
+    write(ctx, &record, revocation, &actor).await
+}
+
+/// Only the very certificate counts, byte for byte (protocols REV-2).
+async fn find_exactly(ctx: &Context, der: &[u8]) -> Result<CertificateRecord, FlowError> {
+    let unknown = || FlowError::problem(ProblemKind::Malformed, "this CA has not issued that certificate");
+    let certificate = Certificate::parse(der).map_err(|_| unknown())?;
+    let (issuer, serial) = (ctx.issuing.id, certificate.serial().clone());
+    let found = ctx
+        .store
+        .read(async move |tx| Ok::<_, FlowError>(certificates::find_by_serial(tx, issuer, &serial).await?))
+        .await?;
+    found.filter(|record| record.state.der() == Some(der)).ok_or_else(unknown)
+}
+
+/// What the account has proven of the names in the certificate.
+async fn proven(
+    ctx: &Context,
+    request: &AccountRequest,
+    record: &CertificateRecord,
+) -> Result<Vec<Authorization>, FlowError> {
+    let (account, now, names) = (request.account().id, ctx.now(), record.identifiers.clone());
+    ctx.store
+        .read(async move |tx| {
+            let mut found = Vec::new();
+            for name in &names {
+                found.extend(authorizations::find_valid(tx, account, name, now).await?);
+            }
+            Ok::<_, FlowError>(found)
+        })
+        .await
+}
+
+/// An administrator revokes; doing it again changes nothing.
+pub async fn by_administrator(
+    ctx: &Context,
+    record: &CertificateRecord,
+    reason: Option<Reason>,
+    actor: &str,
+) -> Result<(), FlowError> {
+    if matches!(record.state, CertificateState::Revoked { .. }) {
+        return Ok(());
+    }
+    let code = reason.map(|reason| i64::from(reason.code()));
+    let revocation = authorise(record, Revoker::Administrator, code, ctx.now())?;
+    write(ctx, record, revocation, actor).await
+}
+
+async fn write(ctx: &Context, record: &CertificateRecord, revocation: Revocation, actor: &str) -> Result<(), FlowError> {
+    let (id, version, now) = (record.id, record.version, ctx.now());
+    let (lists, job) = (Work::PublishCrl(ctx.issuing.id), owed::fresh(ctx));
+    let revoked = event(ctx, actor, "certificate.revoke", format_args!("certificate:{id}"))
+        .with("serial", &record.serial)
+        .with("reason", revocation.reason.unwrap_or(Reason::Unspecified).name());
+    ctx.store
+        .write(async move |tx| {
+            certificates::revoke(tx, id, &revocation, version).await?;
+            lists.owe_once(tx, job, now).await?;
+            audit::append(tx, &revoked).await?;
+            Ok::<_, FlowError>(())
+        })
+        .await?;
+    ctx.metrics.certificates_revoked.fetch_add(1, Ordering::Relaxed);
+    ctx.work.notify_one();
+    Ok(())
+}

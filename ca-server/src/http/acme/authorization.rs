@@ -1,0 +1,73 @@
+//! Authorizations and challenges (RFC 8555 section 7.5).
+
+use std::sync::Arc;
+
+use api::acme::AuthorizationUpdate;
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::HeaderValue;
+use axum::http::header::{LINK, RETRY_AFTER};
+use axum::response::{IntoResponse, Response};
+use pki_core::acme::authorization::{Authorization, AuthorizationStatus};
+use pki_core::acme::challenge::{Challenge, ChallengeState};
+use pki_core::acme::problem::ProblemKind;
+use serde_json::{Map, Value};
+
+use super::super::extract::{ByAccount, payload};
+use super::super::{Http, HttpError, wire};
+use crate::flows::authorization;
+
+pub(super) async fn authorization(
+    State(http): State<Arc<Http>>,
+    Path(id): Path<String>,
+    ByAccount(request): ByAccount,
+) -> Result<Response, HttpError> {
+    let id = id.parse().map_err(|_| HttpError::not_found("authorization"))?;
+    let found = match request.payload() {
+        [] => authorization::read(&http.ctx, &request, id).await?,
+        sent => {
+            let sent: AuthorizationUpdate = payload(sent)?;
+            match sent.status.as_deref() {
+                Some("deactivated") => authorization::deactivate(&http.ctx, &request, id).await?,
+                _ => authorization::read(&http.ctx, &request, id).await?,
+            }
+        }
+    };
+    Ok(show(&http, &found))
+}
+
+fn show(http: &Http, authorization: &Authorization) -> Response {
+    let mut response = Json(wire::authorization(&http.urls, authorization)).into_response();
+    let is_looked_at = authorization.challenges.iter().any(|one| one.state == ChallengeState::Processing);
+    if authorization.status == AuthorizationStatus::Pending && is_looked_at {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
+}
+
+/// POST-as-GET reads, any object responds (section 7.5.1).
+pub(super) async fn challenge(
+    State(http): State<Arc<Http>>,
+    Path(id): Path<String>,
+    ByAccount(request): ByAccount,
+) -> Result<Response, HttpError> {
+    let id = id.parse().map_err(|_| HttpError::not_found("challenge"))?;
+    let (authorization, challenge): (Authorization, Challenge) = match request.payload() {
+        [] => authorization::read_challenge(&http.ctx, &request, id).await?,
+        sent => {
+            serde_json::from_slice::<Map<String, Value>>(sent).map_err(|_| {
+                HttpError::new(ProblemKind::Malformed, "respond to a challenge with a JSON object: `{}`")
+            })?;
+            authorization::respond(&http.ctx, &request, id).await?
+        }
+    };
+    let mut response = Json(wire::challenge(&http.urls, &challenge)).into_response();
+    let up = format!("<{}>;rel=\"up\"", http.urls.authorization(authorization.id));
+    if let Ok(up) = HeaderValue::from_str(&up) {
+        response.headers_mut().append(LINK, up);
+    }
+    if challenge.state == ChallengeState::Processing {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    Ok(response)
+}

@@ -1,0 +1,80 @@
+//! The directory and nonces (RFC 8555 sections 7.1.1 and 7.2).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use api::acme::{Directory, Meta};
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use pki_core::ids::ProfileName;
+
+use super::super::extract::{ByAccount, must_be_empty};
+use super::super::{Http, HttpError};
+use super::add_nonce;
+
+pub(super) async fn directory(State(http): State<Arc<Http>>) -> Json<Directory> {
+    Json(describe(&http, None))
+}
+
+pub(super) async fn directory_as_get(
+    State(http): State<Arc<Http>>,
+    ByAccount(request): ByAccount,
+) -> Result<Json<Directory>, HttpError> {
+    must_be_empty(request.payload())?;
+    Ok(Json(describe(&http, None)))
+}
+
+/// The same accounts and orders; only newOrder differs, which fixes the profile.
+pub(super) async fn of_profile(
+    State(http): State<Arc<Http>>,
+    Path(profile): Path<String>,
+) -> Result<Json<Directory>, HttpError> {
+    let profile: ProfileName = profile.parse().map_err(|_| HttpError::not_found("profile"))?;
+    if http.ctx.policy().profile(&profile).is_none() {
+        return Err(HttpError::not_found("profile"));
+    }
+    Ok(Json(describe(&http, Some(&profile))))
+}
+
+fn describe(http: &Http, profile: Option<&ProfileName>) -> Directory {
+    let policy = http.ctx.policy();
+    let offered = policy.profiles().filter(|offered| profile.is_none_or(|profile| *profile == offered.name));
+    let profiles: BTreeMap<String, String> =
+        offered.map(|profile| (profile.name.to_string(), profile.description.clone())).collect();
+    Directory {
+        new_nonce: http.urls.acme("new-nonce"),
+        new_account: http.urls.acme("new-account"),
+        new_order: http.urls.new_order(profile),
+        new_authz: None,
+        revoke_cert: http.urls.acme("revoke-cert"),
+        key_change: http.urls.acme("key-change"),
+        renewal_info: None,
+        meta: Meta {
+            external_account_required: http.ctx.external_account_required.then_some(true),
+            profiles,
+            ..Meta::default()
+        },
+    }
+}
+
+/// HEAD is 200, GET is 204: two handlers, since a router answers HEAD with GET's status (protocols NON-1).
+pub(super) async fn new_nonce_head(State(http): State<Arc<Http>>) -> Response {
+    with_nonce(&http, StatusCode::OK)
+}
+
+pub(super) async fn new_nonce(State(http): State<Arc<Http>>) -> Response {
+    with_nonce(&http, StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn new_nonce_as_get(ByAccount(request): ByAccount) -> Result<StatusCode, HttpError> {
+    must_be_empty(request.payload())?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn with_nonce(http: &Http, status: StatusCode) -> Response {
+    let mut response = status.into_response();
+    add_nonce(http, response.headers_mut());
+    response
+}

@@ -1,0 +1,88 @@
+//! Orders and their finalization (RFC 8555 section 7.4).
+
+use std::sync::Arc;
+
+use api::acme::{Finalize, NewOrder};
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::header::{LOCATION, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use pki_core::acme::order::{Order, OrderState};
+use pki_core::acme::problem::ProblemKind;
+use pki_core::ids::OrderId;
+
+use super::super::extract::{ByAccount, must_be_empty, payload};
+use super::super::{Http, HttpError, wire};
+use crate::flows::authenticate::AccountRequest;
+use crate::flows::finalize::{Finalized, finalize as issue};
+use crate::flows::order;
+
+pub(super) async fn new_order(State(http): State<Arc<Http>>, ByAccount(request): ByAccount) -> Result<Response, HttpError> {
+    create(&http, &request, None).await
+}
+
+pub(super) async fn new_order_of_profile(
+    State(http): State<Arc<Http>>,
+    Path(profile): Path<String>,
+    ByAccount(request): ByAccount,
+) -> Result<Response, HttpError> {
+    create(&http, &request, Some(profile)).await
+}
+
+async fn create(http: &Http, request: &AccountRequest, fixed: Option<String>) -> Result<Response, HttpError> {
+    let sent: NewOrder = payload(request.payload())?;
+    if let (Some(fixed), Some(asked)) = (&fixed, &sent.profile)
+        && fixed != asked
+    {
+        let detail = format!("this directory issues by the profile {fixed} only");
+        return Err(HttpError::new(ProblemKind::InvalidProfile, detail));
+    }
+    let new = order::NewOrder {
+        identifiers: sent.identifiers.into_iter().map(|one| (one.kind, one.value)).collect(),
+        profile: fixed.or(sent.profile),
+        not_before: sent.not_before,
+        not_after: sent.not_after,
+    };
+    let order = order::create(&http.ctx, request, new).await?;
+    Ok((StatusCode::CREATED, show(http, &order)).into_response())
+}
+
+pub(super) async fn order(
+    State(http): State<Arc<Http>>,
+    Path(id): Path<String>,
+    ByAccount(request): ByAccount,
+) -> Result<Response, HttpError> {
+    must_be_empty(request.payload())?;
+    let order = order::read(&http.ctx, &request, parse(&id)?).await?;
+    Ok(show(&http, &order))
+}
+
+pub(super) async fn finalize(
+    State(http): State<Arc<Http>>,
+    Path(id): Path<String>,
+    ByAccount(request): ByAccount,
+) -> Result<Response, HttpError> {
+    let sent: Finalize = payload(request.payload())?;
+    let csr = URL_SAFE_NO_PAD
+        .decode(&sent.csr)
+        .map_err(|_| HttpError::new(ProblemKind::BadCsr, "the CSR is not base64url without padding"))?;
+    let (Finalized::Settled(order) | Finalized::Processing(order)) = issue(&http.ctx, &request, parse(&id)?, &csr).await?;
+    Ok(show(&http, &order))
+}
+
+/// `Location` is the order everywhere, on finalize too: Go's clients poll it (protocols 0.1).
+fn show(http: &Http, order: &Order) -> Response {
+    let location = [(LOCATION, http.urls.order(order.id))];
+    let mut response = (location, Json(wire::order(&http.urls, order))).into_response();
+    if matches!(order.state, OrderState::Processing { .. }) {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("2"));
+    }
+    response
+}
+
+fn parse(id: &str) -> Result<OrderId, HttpError> {
+    id.parse().map_err(|_| HttpError::not_found("order"))
+}

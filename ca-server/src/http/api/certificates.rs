@@ -1,0 +1,57 @@
+//! Certificates.
+
+use std::sync::Arc;
+
+use api::admin::{CertificateView, Page, PageQuery, RevokeRequest};
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use pki_core::acme::problem::ProblemKind;
+use pki_core::ids::{CertificateId, Serial};
+use pki_core::revocation::Reason;
+
+use super::super::{Http, HttpError};
+use super::{Administrator, Body, parse, view};
+use crate::flows::{inventory, revoke as flow};
+
+pub(super) async fn list(
+    State(http): State<Arc<Http>>,
+    _: Administrator,
+    Query(query): Query<PageQuery>,
+) -> Result<Json<Page<CertificateView>>, HttpError> {
+    let limit = view::limit(query.limit);
+    let after: Option<CertificateId> = query.cursor.as_deref().map(|cursor| parse(cursor, "cursor")).transpose()?;
+    let records = inventory::list(&http.ctx, query.name, after, limit).await?;
+    let next = view::next(&records, limit, |record| record.id.to_string());
+    let now = http.ctx.now();
+    Ok(Json(Page { items: records.iter().map(|record| view::certificate(record, now, false)).collect(), next }))
+}
+
+pub(super) async fn show(
+    State(http): State<Arc<Http>>,
+    _: Administrator,
+    Path(serial): Path<String>,
+) -> Result<Json<CertificateView>, HttpError> {
+    let serial: Serial = parse(&serial, "serial")?;
+    let record = inventory::find(&http.ctx, &serial).await?;
+    Ok(Json(view::certificate(&record, http.ctx.now(), true)))
+}
+
+pub(super) async fn revoke(
+    State(http): State<Arc<Http>>,
+    who: Administrator,
+    Path(serial): Path<String>,
+    Body(request): Body<RevokeRequest>,
+) -> Result<Json<CertificateView>, HttpError> {
+    let serial: Serial = parse(&serial, "serial")?;
+    let reason = match request.reason.as_deref() {
+        None => None,
+        Some(name) => Some(Reason::from_name(name).ok_or_else(|| {
+            let detail = format!("`{name}` is not a reason of RFC 5280, such as keyCompromise, superseded or cessationOfOperation");
+            HttpError::new(ProblemKind::BadRevocationReason, detail)
+        })?),
+    };
+    let record = inventory::find(&http.ctx, &serial).await?;
+    flow::by_administrator(&http.ctx, &record, reason, &who.actor()).await?;
+    let record = inventory::find(&http.ctx, &serial).await?;
+    Ok(Json(view::certificate(&record, http.ctx.now(), true)))
+}

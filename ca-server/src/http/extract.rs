@@ -1,0 +1,116 @@
+//! Signed requests: bounded, parsed, held against the requested URL, then authenticated by a flow.
+
+use std::sync::Arc;
+
+use api::acme::JOSE_CONTENT_TYPE;
+use axum::extract::{FromRequest, Request};
+use axum::http::header::CONTENT_TYPE;
+use http_body_util::{BodyExt, Limited};
+use pki_core::acme::jws::{FlatJws, KeyRef};
+use pki_core::acme::problem::{Problem, ProblemKind};
+use serde::de::DeserializeOwned;
+
+use super::{Http, HttpError};
+use crate::flows::authenticate::{self, AccountRequest, KeyRequest};
+
+/// Protocols HTP-4: bodies are small.
+const MAX_BODY: usize = 50 * 1024;
+
+/// A request signed by an account, named by `kid`.
+#[derive(Debug)]
+pub(super) struct ByAccount(pub(super) AccountRequest);
+
+/// A request signed by the key it carries as `jwk`.
+#[derive(Debug)]
+pub(super) struct ByKey(pub(super) KeyRequest);
+
+/// One or the other: revokeCert knows both (RFC 8555 section 7.6).
+#[derive(Debug)]
+pub(super) enum ByEither {
+    Account(AccountRequest),
+    Key(KeyRequest),
+}
+
+impl FromRequest<Arc<Http>> for ByEither {
+    type Rejection = HttpError;
+
+    async fn from_request(request: Request, http: &Arc<Http>) -> Result<Self, HttpError> {
+        let jws = read(request, http).await?;
+        match jws.protected().key.clone() {
+            KeyRef::Kid(kid) => {
+                let account = http.urls.parse_account(&kid).ok_or_else(|| {
+                    HttpError::new(ProblemKind::AccountDoesNotExist, "`kid` is not the URL of an account of this CA")
+                })?;
+                Ok(Self::Account(authenticate::by_account(&http.ctx, jws, account).await?))
+            }
+            KeyRef::Jwk(key) => Ok(Self::Key(authenticate::by_key(&http.ctx, jws, key).await?)),
+        }
+    }
+}
+
+impl FromRequest<Arc<Http>> for ByAccount {
+    type Rejection = HttpError;
+
+    async fn from_request(request: Request, http: &Arc<Http>) -> Result<Self, HttpError> {
+        match ByEither::from_request(request, http).await? {
+            ByEither::Account(request) => Ok(Self(request)),
+            ByEither::Key(_) => {
+                Err(HttpError::new(ProblemKind::Malformed, "this resource wants `kid` in the protected header, not `jwk`"))
+            }
+        }
+    }
+}
+
+impl FromRequest<Arc<Http>> for ByKey {
+    type Rejection = HttpError;
+
+    async fn from_request(request: Request, http: &Arc<Http>) -> Result<Self, HttpError> {
+        match ByEither::from_request(request, http).await? {
+            ByEither::Key(request) => Ok(Self(request)),
+            ByEither::Account(_) => {
+                Err(HttpError::new(ProblemKind::Malformed, "this resource wants `jwk` in the protected header, not `kid`"))
+            }
+        }
+    }
+}
+
+async fn read(request: Request, http: &Http) -> Result<FlatJws, HttpError> {
+    let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let bare = content_type.split(';').next().unwrap_or_default().trim();
+    if !bare.eq_ignore_ascii_case(JOSE_CONTENT_TYPE) {
+        let detail = format!("signed requests have the content type {JOSE_CONTENT_TYPE}");
+        return Err(Problem::new(ProblemKind::Malformed, detail).with_status(415).into());
+    }
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
+    let body = Limited::new(request.into_body(), MAX_BODY).collect().await.map_err(|error| {
+        let too_large = error.is::<http_body_util::LengthLimitError>();
+        let (detail, status) = match too_large {
+            true => ("the body is larger than 50 kB", 413),
+            false => ("the body ended before it was complete", 400),
+        };
+        Problem::new(ProblemKind::Malformed, detail).with_status(status)
+    })?;
+    let jws = FlatJws::parse(&body.to_bytes()).map_err(|error| error.problem())?;
+    if !http.urls.is_address_of(&jws.protected().url, &path) {
+        let detail = format!("the request was signed for another URL than {}", http.urls.absolute(&path));
+        return Err(HttpError::new(ProblemKind::Unauthorized, detail));
+    }
+    Ok(jws)
+}
+
+/// The members of a payload.
+pub(super) fn payload<T: DeserializeOwned>(payload: &[u8]) -> Result<T, HttpError> {
+    serde_json::from_slice(payload).map_err(|error| {
+        // serde's text may quote input; line and column are enough to find the fault
+        let place = format!("line {} column {}", error.line(), error.column());
+        HttpError::new(ProblemKind::Malformed, format!("the payload is not the JSON object this resource takes ({place})"))
+    })
+}
+
+/// POST-as-GET has an empty payload (RFC 8555 section 6.3).
+pub(super) fn must_be_empty(payload: &[u8]) -> Result<(), HttpError> {
+    match payload.is_empty() {
+        true => Ok(()),
+        false => Err(HttpError::new(ProblemKind::Malformed, "this resource is read by POST-as-GET: the payload must be empty")),
+    }
+}

@@ -1,0 +1,64 @@
+//! The public listener: what relying parties fetch over plain HTTP, since it is signed anyway.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, LAST_MODIFIED};
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use pki_core::ids::IssuerId;
+use pki_core::time::Timestamp;
+
+use super::{Http, HttpError, detach};
+use crate::flows::crl::{self, Published};
+
+/// All routes of the public listener.
+pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
+    Router::new()
+        .route("/roots.pem", get(roots))
+        .route("/ca/{file}", get(certificate))
+        .route("/crl/{file}", get(complete))
+        .route("/crl/{issuer}/{file}", get(shard))
+        .fallback(async || HttpError::not_found("resource"))
+        .layer(middleware::from_fn_with_state(Arc::clone(http), detach))
+}
+
+/// The roots in PEM: whoever fetches them compares their fingerprints before believing them.
+pub(crate) async fn roots(State(http): State<Arc<Http>>) -> Response {
+    ([(CONTENT_TYPE, "application/x-pem-file"), (CACHE_CONTROL, "max-age=3600")], http.roots_pem.clone()).into_response()
+}
+
+/// The issuing certificate, for the AIA of leaves (RFC 5280 section 4.2.2.1).
+async fn certificate(State(http): State<Arc<Http>>, Path(file): Path<String>) -> Result<Response, HttpError> {
+    let issuer = issuer(file.strip_suffix(".crt"))?;
+    let der = http.ctx.ca_certificate(issuer).ok_or_else(|| HttpError::not_found("certificate"))?;
+    Ok(([(CONTENT_TYPE, "application/pkix-cert"), (CACHE_CONTROL, "max-age=3600")], der.to_vec()).into_response())
+}
+
+async fn complete(State(http): State<Arc<Http>>, Path(file): Path<String>) -> Result<Response, HttpError> {
+    let issuer = issuer(file.strip_suffix(".crl"))?;
+    show(crl::published(&http.ctx, issuer, None).await?)
+}
+
+async fn shard(State(http): State<Arc<Http>>, Path((of, file)): Path<(String, String)>) -> Result<Response, HttpError> {
+    let number = file.strip_suffix(".crl").and_then(|number| number.parse::<u32>().ok());
+    let number = number.ok_or_else(|| HttpError::not_found("revocation list"))?;
+    show(crl::published(&http.ctx, issuer(Some(&of))?, Some(number)).await?)
+}
+
+fn issuer(text: Option<&str>) -> Result<IssuerId, HttpError> {
+    text.and_then(|text| text.parse().ok()).ok_or_else(|| HttpError::not_found("issuer"))
+}
+
+fn show(crl: Option<Published>) -> Result<Response, HttpError> {
+    let crl = crl.ok_or_else(|| HttpError::not_found("revocation list"))?;
+    let headers = [
+        (CONTENT_TYPE, "application/pkix-crl".to_owned()),
+        (CACHE_CONTROL, "max-age=60".to_owned()),
+        (ETAG, format!("\"{}\"", crl.number)),
+        (LAST_MODIFIED, httpdate::fmt_http_date(std::time::UNIX_EPOCH + crl.this_update.since(Timestamp::from_unix_seconds(0)))),
+    ];
+    Ok((headers, crl.der).into_response())
+}

@@ -1,0 +1,107 @@
+//! Work that survives a crash: a row is claimed, run, and finished in the transaction of its effect, or tried again.
+
+mod schedule;
+mod validate;
+
+pub use schedule::{Chores, run as run_schedule};
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pki_core::ids::JobId;
+use store::jobs::{self, Job};
+use tokio::sync::Semaphore;
+
+use crate::flows::owed::Work;
+use crate::flows::{Context, FlowError, crl, issue};
+use crate::tasks::Tasks;
+use crate::validation::Validator;
+
+/// How many jobs run at once: validations mostly wait for others.
+const PARALLEL: usize = 64;
+
+/// How long a claim lasts. A worker that dies gives its jobs back after it.
+const LEASE: Duration = Duration::from_secs(60);
+
+/// How often the table is looked at when nothing wakes the worker: replicas write jobs too.
+const POLL: Duration = Duration::from_secs(1);
+
+/// Claims and runs jobs until shutdown.
+pub async fn run(ctx: Arc<Context>, validator: Arc<Validator>, tasks: Tasks) {
+    let shutdown = tasks.shutdown();
+    let permits = Arc::new(Semaphore::new(PARALLEL));
+    let owner = JobId::random(ctx.entropy.as_ref()).to_string();
+    while !shutdown.is_cancelled() {
+        let claimed = claim(&ctx, &owner, u32::try_from(permits.available_permits()).unwrap_or(1)).await;
+        let found_some = !claimed.is_empty();
+        for job in claimed {
+            let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
+            let (ctx, validator) = (Arc::clone(&ctx), Arc::clone(&validator));
+            tasks.spawn(async move {
+                perform(&ctx, &validator, job).await;
+                drop(permit);
+                ctx.work.notify_one();
+            });
+        }
+        if !found_some {
+            tokio::select! {
+                () = ctx.work.notified() => {}
+                () = tokio::time::sleep(POLL) => {}
+                () = shutdown.cancelled() => {}
+            }
+        }
+    }
+}
+
+async fn claim(ctx: &Context, owner: &str, limit: u32) -> Vec<Job> {
+    let (now, owner) = (ctx.now(), owner.to_owned());
+    let claimed = ctx
+        .store
+        .write(async move |tx| Ok::<_, FlowError>(jobs::claim_due(tx, now, &owner, now + LEASE, limit).await?))
+        .await;
+    claimed.unwrap_or_else(|error| {
+        tracing::warn!(%error, "jobs cannot be claimed");
+        Vec::new()
+    })
+}
+
+async fn perform(ctx: &Context, validator: &Validator, job: Job) {
+    let outcome = match Work::of(&job) {
+        Some(Work::ValidateChallenge(challenge)) => validate::run(ctx, validator, &job, challenge).await,
+        Some(Work::FinishIssuance(certificate)) => finish_issuance(ctx, &job, certificate).await,
+        Some(Work::PublishCrl(issuer)) => publish_crl(ctx, &job, issuer).await,
+        None => Err(FlowError::Internal(format!("this version does not know jobs of kind {}", job.kind))),
+    };
+    if let Err(error) = outcome {
+        again(ctx, &job, &error).await;
+    }
+}
+
+async fn finish_issuance(ctx: &Context, job: &Job, certificate: pki_core::ids::CertificateId) -> Result<(), FlowError> {
+    match issue::recall(ctx, certificate).await? {
+        Some(recorded) => issue::finish(ctx, recorded).await.map(|_| ())?,
+        None => tracing::error!(%certificate, "a job names a certificate that does not exist"),
+    }
+    finish(ctx, job.id).await
+}
+
+async fn publish_crl(ctx: &Context, job: &Job, issuer: pki_core::ids::IssuerId) -> Result<(), FlowError> {
+    crl::publish(ctx, issuer).await?;
+    finish(ctx, job.id).await
+}
+
+/// Ends a job whose effect is stored already.
+pub(super) async fn finish(ctx: &Context, id: JobId) -> Result<(), FlowError> {
+    ctx.store.write(async move |tx| Ok(jobs::finish(tx, id).await.map(drop)?)).await
+}
+
+/// A job is never dropped: it is tried again, later and later, and the log says so.
+async fn again(ctx: &Context, job: &Job, error: &FlowError) {
+    let wait = Duration::from_secs(2_u64.saturating_pow(job.attempts.min(8)).min(300));
+    tracing::warn!(kind = job.kind, attempts = job.attempts, %error, again_in = ?wait, "a job failed");
+    let (job, at, text) = (job.clone(), ctx.now() + wait, error.to_string());
+    let outcome = ctx.store.write(async move |tx| Ok::<_, FlowError>(jobs::retry(tx, &job, at, &text).await?)).await;
+    if let Err(error) = outcome {
+        tracing::warn!(%error, "a failed job keeps its lease until that runs out");
+    }
+}

@@ -1,0 +1,77 @@
+//! Reads the policy folder: every `*.yaml` in it, all or nothing.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use pki_core::policy::Policy;
+use pki_core::policy::document::ProfileDocument;
+
+/// A profile is a page of text.
+const MAX_FILE: u64 = 256 * 1024;
+
+/// More files than a person can review are a mistake.
+const MAX_FILES: usize = 1000;
+
+/// Why the folder holds no policy. The text has one line a fault, each with its file.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyFolderError {
+    /// The folder cannot be read.
+    #[error("cannot read the policy folder {}: {source}; check `policies.folder` and the rights on it", folder.display())]
+    Folder {
+        /// Which.
+        folder: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It has no profile.
+    #[error("the policy folder {} has no *.yaml file: without a profile nothing can be issued", .0.display())]
+    Empty(PathBuf),
+    /// Files that are not valid profiles.
+    #[error("{}", .0.join("\n"))]
+    Invalid(Vec<String>),
+}
+
+/// Reads and checks the folder.
+pub fn load(folder: &Path) -> Result<Policy, PolicyFolderError> {
+    let files = list(folder).map_err(|source| PolicyFolderError::Folder { folder: folder.to_owned(), source })?;
+    if files.is_empty() {
+        return Err(PolicyFolderError::Empty(folder.to_owned()));
+    }
+    let (mut documents, mut faults) = (Vec::new(), Vec::new());
+    for file in files {
+        match read(&file) {
+            Ok(document) => documents.push((file.display().to_string(), document)),
+            Err(fault) => faults.push(format!("{}: {fault}", file.display())),
+        }
+    }
+    if !faults.is_empty() {
+        return Err(PolicyFolderError::Invalid(faults));
+    }
+    Policy::from_documents(documents)
+        .map_err(|errors| PolicyFolderError::Invalid(errors.iter().map(ToString::to_string).collect()))
+}
+
+fn list(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)?.take(MAX_FILES) {
+        let path = entry?.path();
+        let is_yaml = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+        let is_hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        if is_yaml && !is_hidden && path.is_file() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn read(file: &Path) -> Result<ProfileDocument, String> {
+    let mut text = String::new();
+    let source = fs::File::open(file).map_err(|error| error.to_string())?;
+    source.take(MAX_FILE + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
+    if u64::try_from(text.len()).unwrap_or(u64::MAX) > MAX_FILE {
+        return Err(format!("it is larger than {} kB; a profile is a page of text", MAX_FILE / 1024));
+    }
+    serde_saphyr::from_str(&text).map_err(|error| error.to_string())
+}

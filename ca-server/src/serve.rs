@@ -1,0 +1,130 @@
+//! `ca-server serve`: from a folder to a running CA, and back again without losing a request.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use signer::Passphrase;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::app::{self, App, BuildError};
+use crate::config::Config;
+use crate::flows::recovery;
+use crate::folder_lock::FolderLock;
+use crate::server::{self, Listeners, serve_admin, serve_plain, serve_tls};
+use crate::{jobs, policies, telemetry, tls};
+
+/// How long requests under way may take to end.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// What a caller learns once the CA answers requests.
+#[derive(Debug, Clone)]
+pub struct Started {
+    /// The main listener's real address.
+    pub main: std::net::SocketAddr,
+    /// The app, for programs that run the CA inside themselves.
+    pub http: Arc<crate::http::Http>,
+}
+
+/// Runs the CA of a folder until SIGTERM or SIGINT. `when_ready` is called once requests are answered.
+pub async fn run(dir: &Path, passphrase: Passphrase, when_ready: impl FnOnce(&Started)) -> Result<(), BuildError> {
+    let config = Config::load(dir)?;
+    telemetry::start_logging(config.log.format, &config.log.level);
+    let _lock = FolderLock::take(&config.dir)?;
+    let listeners = bind(&config).await?;
+    let own = listeners.addresses()?.map(|(_, address)| address).to_vec();
+    let app = app::build(&config, passphrase, own).await?;
+    recovery::finish_planned(&app.http.ctx).await?;
+    publish_addresses(&config, &listeners)?;
+    let started = Started { main: listeners.main.local_addr()?, http: Arc::clone(&app.http) };
+    let shutdown = wait_for_signals(&config, &app)?;
+    let socket = config.admin.socket.clone();
+    serve(app, listeners, || when_ready(&started), shutdown).await?;
+    let _ = std::fs::remove_file(socket);
+    Ok(())
+}
+
+async fn bind(config: &Config) -> Result<Listeners, BuildError> {
+    Ok(Listeners {
+        main: server::bind("main", config.listen.main).await?,
+        public: server::bind("public", config.listen.public).await?,
+        operations: server::bind("operations", config.listen.operations).await?,
+        admin: server::bind_admin(&config.admin.socket)?,
+    })
+}
+
+/// Real addresses, for scripts and tests that configured port 0.
+fn publish_addresses(config: &Config, listeners: &Listeners) -> Result<(), BuildError> {
+    let folder = config.dir.join("run");
+    std::fs::create_dir_all(&folder)?;
+    let addresses: serde_json::Map<String, serde_json::Value> =
+        listeners.addresses()?.iter().map(|(name, address)| ((*name).to_owned(), address.to_string().into())).collect();
+    let text = serde_json::to_vec_pretty(&addresses)?;
+    signer::durable::write(&folder.join("addresses.json"), &text, 0o644, signer::durable::Existing::Replace)?;
+    Ok(())
+}
+
+/// SIGTERM and SIGINT end the program, SIGHUP reads policies again.
+fn wait_for_signals(config: &Config, app: &App) -> Result<impl Future<Output = ()> + use<>, BuildError> {
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut hup = signal(SignalKind::hangup())?;
+    let (ctx, folder) = (Arc::clone(&app.http.ctx), config.policies.folder.clone());
+    Ok(async move {
+        loop {
+            tokio::select! {
+                _ = term.recv() => return,
+                _ = int.recv() => return,
+                _ = hup.recv() => match policies::load(&folder) {
+                    Ok(policy) => {
+                        tracing::info!(revision = policy.revision(), "policies were read again");
+                        ctx.replace_policy(policy);
+                    }
+                    Err(error) => tracing::error!(%error, "the policies are not changed: the new ones have faults"),
+                },
+            }
+        }
+    })
+}
+
+/// Serves `app` on `listeners` until `shutdown`, then lets requests under way end.
+pub async fn serve(
+    app: App,
+    listeners: Listeners,
+    when_ready: impl FnOnce(),
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), BuildError> {
+    let tls = tls::server_config(app.chores.own.served())?;
+    let tasks = app.tasks.clone();
+    let http = Arc::clone(&app.http);
+    let (main, public) = (app.main_router(), app.public_router());
+    let (operations, admin) = (app.operations_router(), app.admin_router());
+    tasks.spawn(serve_tls(listeners.main, tls, main, tasks.clone()));
+    tasks.spawn(serve_plain(listeners.public, public, tasks.clone()));
+    tasks.spawn(serve_plain(listeners.operations, operations, tasks.clone()));
+    tasks.spawn(serve_admin(listeners.admin, admin, tasks.clone()));
+    tasks.spawn(jobs::run(Arc::clone(&http.ctx), Arc::clone(&app.validator), tasks.clone()));
+    tasks.spawn(jobs::run_schedule(Arc::clone(&http.ctx), app.chores, tasks.clone()));
+    http.ready.set(true);
+    tracing::info!(directory = %http.urls.directory(None), "ready");
+    notify_systemd("READY=1");
+    when_ready();
+    shutdown.await;
+    tracing::info!("shutting down: requests under way may end");
+    notify_systemd("STOPPING=1");
+    http.ready.set(false);
+    if tokio::time::timeout(DRAIN, tasks.stop()).await.is_err() {
+        tracing::warn!("some connections did not end in time and are closed");
+    }
+    http.ctx.store.close().await;
+    Ok(())
+}
+
+/// Tells systemd (`Type=notify`); without systemd nothing happens.
+#[expect(clippy::disallowed_methods, reason = "systemd hands its socket over by this variable")]
+fn notify_systemd(state: &str) {
+    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return };
+    let sent = std::os::unix::net::UnixDatagram::unbound().and_then(|socket| socket.send_to(state.as_bytes(), path));
+    if let Err(error) = sent {
+        tracing::debug!(%error, "systemd was not told");
+    }
+}

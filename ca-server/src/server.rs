@@ -1,0 +1,169 @@
+//! Listeners and connections: who may connect, how long they may dawdle, how they are let go.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::service::TowerToHyperService;
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+
+use crate::http::api::Administrator;
+use crate::tasks::Tasks;
+
+/// For a TLS handshake and for the head of a request: a client that is slower holds a place that others need.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Open connections of one listener.
+const MAX_CONNECTIONS: usize = 4096;
+
+/// Sockets that are bound but not served yet.
+#[derive(Debug)]
+pub struct Listeners {
+    /// HTTPS.
+    pub main: TcpListener,
+    /// HTTP.
+    pub public: TcpListener,
+    /// HTTP, for monitoring.
+    pub operations: TcpListener,
+    /// Local administration.
+    pub admin: UnixListener,
+}
+
+impl Listeners {
+    /// Where they really are; port 0 became a number.
+    pub fn addresses(&self) -> std::io::Result<[(&'static str, SocketAddr); 3]> {
+        Ok([
+            ("main", self.main.local_addr()?),
+            ("public", self.public.local_addr()?),
+            ("operations", self.operations.local_addr()?),
+        ])
+    }
+}
+
+/// Binds a TCP listener; the error is a sentence with the remedy.
+pub async fn bind(what: &str, address: SocketAddr) -> Result<TcpListener, String> {
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            format!("cannot listen on {address} (listen.{what}): another program uses that port; stop it or change listen.{what}")
+        }
+        std::io::ErrorKind::PermissionDenied => format!(
+            "cannot listen on {address} (listen.{what}): ports below 1024 need CAP_NET_BIND_SERVICE; change listen.{what} or grant it"
+        ),
+        _ => format!("cannot listen on {address} (listen.{what}): {error}"),
+    })
+}
+
+/// Binds the administration socket with mode 0600. Call it under the folder's lock: a socket that is there is stale.
+pub fn bind_admin(path: &Path) -> Result<UnixListener, String> {
+    let explain = |error: std::io::Error| format!("cannot make the administration socket {}: {error}", path.display());
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(explain(error)),
+        _ => {}
+    }
+    let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
+    let bound = UnixListener::bind(path);
+    rustix::process::umask(before);
+    bound.map_err(explain)
+}
+
+/// Serves HTTPS until shutdown.
+pub async fn serve_tls(listener: TcpListener, tls: Arc<ServerConfig>, router: Router, tasks: Tasks) {
+    let acceptor = TlsAcceptor::from(tls);
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let shutdown = tasks.shutdown();
+    while let Some(stream) = accept(&listener, &shutdown).await {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let (acceptor, router, connection_tasks) = (acceptor.clone(), router.clone(), tasks.clone());
+        tasks.spawn(async move {
+            let handshake = tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await;
+            match handshake {
+                Ok(Ok(stream)) => converse(stream, router, &connection_tasks).await,
+                Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
+                Err(_) => tracing::debug!("TLS handshake took too long"),
+            }
+            drop(place);
+        });
+    }
+}
+
+/// Serves HTTP until shutdown.
+pub async fn serve_plain(listener: TcpListener, router: Router, tasks: Tasks) {
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let shutdown = tasks.shutdown();
+    while let Some(stream) = accept(&listener, &shutdown).await {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let (router, connection_tasks) = (router.clone(), tasks.clone());
+        tasks.spawn(async move {
+            converse(stream, router, &connection_tasks).await;
+            drop(place);
+        });
+    }
+}
+
+async fn accept(listener: &TcpListener, shutdown: &tokio_util::sync::CancellationToken) -> Option<TcpStream> {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = shutdown.cancelled() => return None,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                // Answers are small and waited for: they must not be held back for more.
+                let _ = stream.set_nodelay(true);
+                return Some(stream);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                // Out of file descriptors, mostly: the next attempt would fail as quickly.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+/// Serves the local socket: each request carries who is at the other end, as the kernel tells it.
+pub async fn serve_admin(listener: UnixListener, router: Router, tasks: Tasks) {
+    let shutdown = tasks.shutdown();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = shutdown.cancelled() => return,
+        };
+        let Ok((stream, _)) = accepted else { continue };
+        let Ok(peer) = stream.peer_cred() else { continue };
+        let router = router.clone().layer(axum::Extension(Administrator::local(peer.uid())));
+        let connection_tasks = tasks.clone();
+        tasks.spawn(async move { converse(stream, router, &connection_tasks).await });
+    }
+}
+
+/// One connection, HTTP/1.1 or HTTP/2, until its end or until shutdown lets it finish what it is doing.
+async fn converse<S>(stream: S, router: Router, tasks: &Tasks)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(30)).max_concurrent_streams(128);
+    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    tokio::pin!(connection);
+    let shutdown = tasks.shutdown();
+    let outcome = tokio::select! {
+        outcome = connection.as_mut() => outcome,
+        () = shutdown.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = outcome {
+        tracing::trace!(%error, "a connection ended");
+    }
+}

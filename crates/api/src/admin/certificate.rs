@@ -1,0 +1,78 @@
+//! `ca-server cert list|show|revoke`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::acme::IdentifierObject;
+
+/// A certificate as `GET /api/v1/certificates/{id}` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CertificateView {
+    /// Its identifier.
+    pub id: String,
+    /// Its serial number.
+    pub serial: String,
+    /// The issuing key.
+    pub issuer: String,
+    /// The profile it was issued by.
+    pub profile: String,
+    /// The names in it.
+    pub identifiers: Vec<IdentifierObject>,
+    /// First second of its life.
+    pub not_before: String,
+    /// Last second of its life.
+    pub not_after: String,
+    /// Where it stands.
+    pub state: CertificateState,
+    /// When it was revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_at: Option<String>,
+    /// Why: a name of RFC 5280 section 5.3.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The name of the device that holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// The account that asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// By which door it was asked for: `acme`, `api`, `est`, `ceremony`, `imported`.
+    pub source: String,
+    /// SHA-256 of the certificate, once it is signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// SHA-256 of its public key.
+    pub spki_sha256: String,
+    /// When its holder was first seen using it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed_at: Option<String>,
+    /// The certificate and its issuers, on `show` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pem: Option<String>,
+}
+
+/// The life of a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CertificateState {
+    /// Recorded, on its way to be signed.
+    Planned,
+    /// In use.
+    Issued,
+    /// Taken back.
+    Revoked,
+    /// Past its end.
+    Expired,
+}
+
+/// `POST /api/v1/certificates/{id}/revoke`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RevokeRequest {
+    /// A name of RFC 5280 section 5.3.1, as `keyCompromise`; none is written when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Why, for the audit log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+}

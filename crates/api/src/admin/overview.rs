@@ -1,0 +1,118 @@
+//! `ca-server profile list|show`, `audit list`, `crl show|publish`, and the state of the whole.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// A profile as `GET /api/v1/profiles/{name}` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProfileView {
+    /// Its name.
+    pub name: String,
+    /// One sentence.
+    pub description: String,
+    /// `none`, `externalAccount` or `device`.
+    pub binding: String,
+    /// `serverAuth`, `clientAuth`.
+    pub extended_key_usage: Vec<String>,
+    /// notAfter minus notBefore, in seconds.
+    pub lifetime_seconds: u64,
+    /// How far notBefore lies in the past, in seconds.
+    pub backdate_seconds: u64,
+    /// When agents renew, in thousandths of the lifetime.
+    pub renew_at_permille: u16,
+    /// How long after the end a bound device may still renew, in seconds.
+    pub grace_seconds: u64,
+    /// Names allowed exactly.
+    pub dns_exact: Vec<String>,
+    /// Zones whose every name is allowed.
+    pub dns_suffix: Vec<String>,
+    /// Whether wildcards within those zones are allowed.
+    pub wildcards: bool,
+    /// Networks whose every address is allowed.
+    pub ip: Vec<String>,
+    /// Key types allowed, as people write them: `ECDSA`, `Ed25519`, `RSA from 3072 bits`.
+    pub keys: Vec<String>,
+    /// Challenges that prove control.
+    pub challenges: Vec<String>,
+    /// The policy it stands in: a hash of all profiles.
+    pub policy_revision: String,
+}
+
+/// An audit event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditView {
+    /// Its identifier.
+    pub id: String,
+    /// Its gap-free number, once it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
+    /// When.
+    pub at: String,
+    /// Who.
+    pub actor: String,
+    /// Did what.
+    pub action: String,
+    /// On what.
+    pub subject: String,
+    /// Everything else.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub details: BTreeMap<String, String>,
+}
+
+/// A published CRL.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CrlView {
+    /// The issuing key.
+    pub issuer: String,
+    /// Its shard; absent for a complete CRL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<u32>,
+    /// Its number, which only rises.
+    pub number: u64,
+    /// When it was made.
+    pub this_update: String,
+    /// Until when it is believed.
+    pub next_update: String,
+    /// How many certificates stand on it.
+    pub entries: u64,
+    /// Where it is served.
+    pub url: String,
+}
+
+/// An issuing key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IssuerView {
+    /// Its identifier, part of URLs.
+    pub id: String,
+    /// The subject of its certificate.
+    pub subject: String,
+    /// The type of its key.
+    pub key: String,
+    /// The end of its certificate.
+    pub not_after: String,
+    /// SHA-256 of its certificate.
+    pub sha256: String,
+    /// Whether it signs new certificates.
+    pub active: bool,
+}
+
+/// `GET /api/v1/status`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// The program's version.
+    pub version: String,
+    /// SHA-256 of the trusted roots.
+    pub roots_sha256: Vec<String>,
+    /// The ACME directory.
+    pub directory: String,
+    /// The issuing keys.
+    pub issuers: Vec<IssuerView>,
+    /// A hash of all profiles in force.
+    pub policy_revision: String,
+}

@@ -1,1 +1,0 @@
-//! From an approved request to the exact bytes to be signed.

@@ -1,0 +1,446 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::issuance::seal::seal;
+use crate::policy::profile::{BindingRule, IdentifierRules, KeyRules, Profile};
+use crate::random::SystemEntropy;
+use crate::x509::testing::{DAY, TestCa, TestKey, file, names, now, serial};
+
+fn profile(usages: &[ExtendedKeyUsage]) -> Profile {
+    Profile {
+        name: "server".parse().unwrap(),
+        description: String::new(),
+        identifiers: IdentifierRules::default(),
+        keys: KeyRules { ecdsa: true, ed25519: true, rsa_min_bits: Some(2048) },
+        extended_key_usage: usages.to_vec(),
+        common_name: false,
+        lifetime: 30 * DAY,
+        backdate: Duration::from_secs(3600),
+        renew_at_permille: 667,
+        grace: DAY,
+        binding: BindingRule::ExternalAccount,
+        challenges: Vec::new(),
+    }
+}
+
+fn ids(texts: &[&str]) -> Vec<Identifier> {
+    let parse = |text: &&str| Identifier::parse("ip", text).or_else(|_| Identifier::parse("dns", text)).unwrap();
+    let mut ids: Vec<_> = texts.iter().map(parse).collect();
+    ids.sort();
+    ids
+}
+
+fn approved(texts: &[&str]) -> Approved {
+    Approved::for_test(Arc::new(profile(&[ExtendedKeyUsage::ServerAuth])), ids(texts))
+}
+
+fn issuing(ca: &TestCa) -> IssuingCa {
+    IssuingCa {
+        id: IssuerId::random(&SystemEntropy::new()),
+        certificate: ca.certificate.clone(),
+        chain: vec![ca.certificate.clone(), ca.root.clone()],
+        ca_urls: vec!["http://ca.site.test/ca/x.crt".into()],
+        crl_base: "http://ca.site.test/".into(),
+        ocsp_urls: vec!["http://ca.site.test/ocsp".into()],
+    }
+}
+
+fn request<'a>(approved: &'a Approved, key: &'a PublicKey) -> PlanRequest<'a> {
+    PlanRequest {
+        approved,
+        public_key: key,
+        common_name: None,
+        serial: serial(),
+        now: now(),
+        not_before: None,
+        not_after: None,
+        shard: 7,
+    }
+}
+
+fn test_ca() -> TestCa {
+    TestCa::new(TestKey::fresh_p384(), TestKey::fresh(), None)
+}
+
+#[test]
+fn a_leaf_is_what_was_asked_for() {
+    let ca = test_ca();
+    let issuer = issuing(&ca);
+    let (approved, key) = (approved(&["gw-1.site.test", "*.site.test", "192.0.2.1", "2001:db8::1"]), TestKey::fresh());
+    let planned = plan(&issuer, request(&approved, &key.public)).unwrap();
+    let leaf = ca.key.seal(&planned).certificate().clone();
+    assert_eq!(leaf.identifiers(), approved.identifiers());
+    assert_eq!(leaf.public_key(), &key.public);
+    assert_eq!(&leaf.serial(), planned.serial());
+    assert_eq!(leaf.issuer_der(), ca.certificate.subject_der());
+    assert_eq!(leaf.authority_key_identifier(), ca.certificate.subject_key_identifier());
+    assert_eq!(leaf.subject_key_identifier(), Some(&key.public.key_identifier()[..]));
+    assert_eq!(leaf.not_before(), now() - Duration::from_secs(3600));
+    assert_eq!(leaf.not_after().since(leaf.not_before()), 30 * DAY, "X5-8: the profile's life");
+    assert_eq!(planned.cut_from(), None);
+    assert_eq!(leaf.crl_urls(), [format!("http://ca.site.test/crl/{}/7.crl", issuer.id)]);
+    assert_eq!(leaf.crl_urls(), planned.crl_urls());
+    assert!(!leaf.is_ca() && !leaf.may_sign());
+    assert_eq!(leaf.common_name(), None);
+    leaf.verify_signed_by(ca.certificate.public_key()).unwrap();
+    assert!(leaf.verify_signed_by(ca.root.public_key()).is_err());
+}
+
+#[test]
+fn fin_11_common_names_only_when_they_are_names_and_short() {
+    let (ca, key) = (test_ca(), TestKey::fresh());
+    let long = format!("{}.site.test", "a".repeat(60));
+    let plan_with = |names: &[&str], common_name: Option<&str>, always: bool| {
+        let mut profile = profile(&[ExtendedKeyUsage::ServerAuth]);
+        profile.common_name = always;
+        let approved = Approved::for_test(Arc::new(profile), ids(names));
+        let planned = plan(&issuing(&ca), PlanRequest { common_name, ..request(&approved, &key.public) }).unwrap();
+        ca.key.seal(&planned).certificate().common_name()
+    };
+    assert_eq!(plan_with(&["a.test", "b.test"], Some("B.test"), false).as_deref(), Some("b.test"));
+    assert_eq!(plan_with(&["a.test", "192.0.2.1"], Some("192.0.2.1"), false).as_deref(), Some("192.0.2.1"));
+    assert_eq!(plan_with(&["a.test"], Some("Gateway One"), false), None);
+    assert_eq!(plan_with(&["a.test"], Some("other.test"), false), None);
+    assert_eq!(plan_with(&[&long], Some(&long), false), None, "longer than 64");
+    assert_eq!(plan_with(&["a.test", "b.test"], None, true).as_deref(), Some("a.test"));
+    assert_eq!(plan_with(&["192.0.2.1"], None, true), None);
+}
+
+#[test]
+fn x5_8_lives_are_cut_to_the_chain_and_wishes_are_kept_or_refused() {
+    let (ca, key, approved) = (test_ca(), TestKey::fresh(), approved(&["a.test"]));
+    let issuer = issuing(&ca);
+    let at = |now, not_before, not_after| {
+        plan(&issuer, PlanRequest { now, not_before, not_after, ..request(&approved, &key.public) })
+    };
+    let end = ca.certificate.not_after();
+    let late = at(end - DAY, None, None).unwrap();
+    assert_eq!(late.not_after(), end);
+    assert_eq!(late.cut_from(), Some(late.not_before() + 30 * DAY));
+    assert!(matches!(at(end - DAY, None, Some(end + DAY)), Err(PlanError::BeyondIssuer { .. })));
+    assert_eq!(at(end - DAY, None, Some(end)).unwrap().cut_from(), None);
+    assert!(matches!(at(end, None, None), Err(PlanError::IssuerExpired { .. })));
+
+    let begin = ca.certificate.not_before();
+    assert_eq!(at(begin, None, None).unwrap().not_before(), begin, "never before the issuer's");
+    assert!(matches!(at(begin - Duration::from_secs(1), None, None), Err(PlanError::IssuerNotYetValid { .. })));
+
+    let hour = Duration::from_secs(3600);
+    assert!(matches!(at(now(), Some(now() - 2 * hour), None), Err(PlanError::NotBeforeTooEarly { .. })));
+    assert!(matches!(at(now(), Some(now() + 31 * DAY), None), Err(PlanError::NotBeforeTooLate { .. })));
+    let wished = at(now(), Some(now() + DAY), Some(now() + 2 * DAY)).unwrap();
+    assert_eq!((wished.not_before(), wished.not_after()), (now() + DAY, now() + 2 * DAY));
+    assert!(matches!(at(now(), None, Some(now() + 30 * DAY)), Err(PlanError::NotAfterTooLate { .. })));
+    assert!(matches!(at(now(), None, Some(now())), Err(PlanError::NoLife { .. })));
+    assert!(matches!(at(now(), Some(now() + 2 * DAY), Some(now() + DAY)), Err(PlanError::NoLife { .. })));
+}
+
+#[test]
+fn x5_8_a_root_that_ends_first_cuts_too() {
+    let ca = test_ca();
+    let mut issuer = issuing(&ca);
+    let short = plan_root(RootRequest {
+        common_name: "Short Root",
+        public_key: &ca.root_key.public,
+        not_before: now() - DAY,
+        not_after: now() + DAY,
+        serial: serial(),
+        path_len: Some(1),
+    });
+    issuer.chain = vec![ca.certificate.clone(), ca.root_key.seal(&short.unwrap()).certificate().clone()];
+    let (approved, key) = (approved(&["a.test"]), TestKey::fresh());
+    let planned = plan(&issuer, request(&approved, &key.public)).unwrap();
+    assert_eq!(planned.not_after(), now() + DAY);
+    assert!(planned.cut_from().is_some());
+}
+
+#[test]
+fn x5_7_name_constraints_are_enforced_before_signing() {
+    let constraints = NameConstraints::permitting(&["site.test".parse().unwrap()], &["10.0.0.0/8".parse().unwrap()]);
+    let ca = TestCa::new(TestKey::fresh(), TestKey::fresh(), Some(&constraints));
+    assert_eq!(ca.certificate.name_constraints(), Some(constraints));
+    let key = TestKey::fresh();
+    let plan_for = |names: &[&str]| {
+        let approved = approved(names);
+        plan(&issuing(&ca), request(&approved, &key.public)).map(drop)
+    };
+    assert_eq!(plan_for(&["a.site.test", "10.1.2.3"]), Ok(()));
+    for names in [["a.site.test", "other.test"], ["a.site.test", "11.1.2.3"], ["a.site.test", "fd00::1"]] {
+        let error = plan_for(&names).unwrap_err();
+        assert!(matches!(&error, PlanError::Constraints(outside) if outside.name.value() == names[1]), "{error}");
+    }
+}
+
+#[test]
+fn what_cannot_be_is_refused() {
+    let (ca, key) = (test_ca(), TestKey::fresh());
+    let issuer = issuing(&ca);
+    assert_eq!(plan(&issuer, request(&approved(&[]), &key.public)), Err(PlanError::NoNames));
+    let approved = approved(&["a.test"]);
+    assert_eq!(plan(&issuer, request(&approved, &ca.key.public)), Err(PlanError::IssuersKey));
+    assert_eq!(plan(&issuer, request(&approved, &ca.root_key.public)), Err(PlanError::IssuersKey));
+    let leaf = ca.key.seal(&plan(&issuer, request(&approved, &key.public)).unwrap()).certificate().clone();
+    let below_leaf = IssuingCa { certificate: leaf, ..issuer.clone() };
+    let other = TestKey::fresh();
+    assert!(matches!(plan(&below_leaf, request(&approved, &other.public)), Err(PlanError::IssuerMayNotSign(_))));
+    let many: Vec<String> = (0..4000).map(|index| format!("name-{index}.site.test")).collect();
+    let many = self::approved(&many.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(plan(&issuer, request(&many, &key.public)), Err(PlanError::TooLong));
+    let https = IssuingCa { ca_urls: vec!["https://ca.site.test/x.crt".into()], ..issuer };
+    assert!(matches!(plan(&https, request(&approved, &key.public)), Err(PlanError::Lint(_))));
+}
+
+#[test]
+fn ceremonies_refuse_what_would_not_verify() {
+    let (root_key, key) = (TestKey::fresh(), TestKey::fresh());
+    let root = |path_len, common_name: &str| {
+        let request = RootRequest {
+            common_name,
+            public_key: &root_key.public,
+            not_before: now(),
+            not_after: now() + 100 * DAY,
+            serial: serial(),
+            path_len,
+        };
+        plan_root(request).map(|planned| root_key.seal(&planned).certificate().clone())
+    };
+    let below = |root: &Certificate, common_name: &str, key: &PublicKey, begin, end| {
+        let request = IntermediateRequest {
+            root,
+            common_name,
+            public_key: key,
+            name_constraints: None,
+            not_before: begin,
+            not_after: end,
+            serial: serial(),
+            ca_urls: &[],
+            crl_urls: &[],
+        };
+        plan_intermediate(request).map(drop)
+    };
+    let good = root(Some(1), "Root").unwrap();
+    let end = now() + DAY;
+    assert_eq!(good.path_len(), Some(1));
+    assert!(good.is_self_issued() && good.verify_signed_by(&root_key.public).is_ok());
+    assert_eq!(below(&good, "Intermediate", &key.public, now(), end), Ok(()));
+    assert!(matches!(below(&good, "Root", &key.public, now(), end), Err(PlanError::CommonName(_))));
+    assert!(matches!(below(&good, " x", &key.public, now(), end), Err(PlanError::CommonName(_))));
+    assert_eq!(below(&good, "I", &root_key.public, now(), end), Err(PlanError::IssuersKey));
+    assert!(matches!(below(&good, "I", &key.public, now() - DAY, end), Err(PlanError::NotBeforeTooEarly { .. })));
+    assert!(matches!(below(&good, "I", &key.public, now(), now() + 101 * DAY), Err(PlanError::BeyondIssuer { .. })));
+    assert!(matches!(below(&good, "I", &key.public, now(), now()), Err(PlanError::NoLife { .. })));
+    assert_eq!(below(&root(Some(0), "Root").unwrap(), "I", &key.public, now(), end), Err(PlanError::PathLength));
+    assert!(root(None, &"x".repeat(65)).is_err() && root(None, "").is_err() && root(None, "a\nb").is_err());
+    assert!(root(None, "Größe 東京").is_ok());
+}
+
+/// X5-2, X5-3, X5-12: CAs that other software made. Their names and key identifiers are copied, not written again.
+#[test]
+fn imported_cas_issue_leaves_that_openssl_verifies() {
+    let folder = std::env::temp_dir().join(format!("pki-core-imported-{}", serial()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let all = names("ca");
+    assert_eq!(all.len(), 8);
+    for name in all {
+        let certificate = Certificate::parse(&file(&format!("ca/{name}.der"))).unwrap();
+        let key = ["p256", "p384", "p521", "rsa", "ed25519"].map(TestKey::load);
+        let key = key.iter().find(|key| &key.public == certificate.public_key()).unwrap();
+        let issuer = IssuingCa {
+            id: IssuerId::random(&SystemEntropy::new()),
+            chain: vec![certificate.clone()],
+            ca_urls: Vec::new(),
+            crl_base: String::new(),
+            ocsp_urls: Vec::new(),
+            certificate,
+        };
+        let (approved, leaf_key) = (approved(&["gw-1.site.test"]), TestKey::fresh_p384());
+        let later = issuer.certificate.not_before() + DAY;
+        let request =
+            PlanRequest { now: later, common_name: Some("gw-1.site.test"), ..request(&approved, &leaf_key.public) };
+        let planned = plan(&issuer, request).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let leaf = key.seal(&planned).certificate().clone();
+        assert_eq!(leaf.issuer_der(), issuer.certificate.subject_der(), "{name}");
+        if name == "limited" {
+            assert_eq!(leaf.common_name(), None, "a CA above limits subjects");
+        }
+        openssl_verify(&folder, &issuer.certificate, &[], &leaf, later, &name);
+    }
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn every_kind_of_key_makes_chains_that_openssl_verifies() {
+    let folder = std::env::temp_dir().join(format!("pki-core-chains-{}", serial()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let constraints = NameConstraints::permitting(&["site.test".parse().unwrap()], &["10.0.0.0/8".parse().unwrap()]);
+    for (root, intermediate, leaf) in [
+        ("p256", "p384", "rsa"),
+        ("p384", "p521", "ed25519"),
+        ("p521", "rsa", "p256"),
+        ("rsa", "ed25519", "p384"),
+        ("ed25519", "p256", "p521"),
+    ] {
+        let ca = TestCa::new(TestKey::load(root), TestKey::load(intermediate), Some(&constraints));
+        let (approved, leaf_key) = (approved(&["gw-1.site.test", "10.1.2.3"]), TestKey::load(leaf));
+        let planned = plan(&issuing(&ca), request(&approved, &leaf_key.public)).unwrap();
+        let certificate = ca.key.seal(&planned).certificate().clone();
+        openssl_verify(&folder, &ca.root, &[&ca.certificate], &certificate, now(), leaf);
+    }
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+fn openssl_verify(
+    folder: &std::path::Path,
+    root: &Certificate,
+    between: &[&Certificate],
+    leaf: &Certificate,
+    at: Timestamp,
+    what: &str,
+) {
+    use crate::x509::pem;
+    std::fs::write(folder.join("root.pem"), pem::to_pem(root)).unwrap();
+    let untrusted: &[&str] = if between.is_empty() { &[] } else { &["-untrusted", "between.pem"] };
+    let between: String = between.iter().map(|certificate| pem::to_pem(certificate)).collect();
+    std::fs::write(folder.join("between.pem"), between).unwrap();
+    std::fs::write(folder.join("leaf.pem"), pem::to_pem(leaf)).unwrap();
+    // A root without subject key identifier is not what -x509_strict wants; it is not ours to mend.
+    let strict = root.subject_key_identifier().is_some();
+    let output = std::process::Command::new("openssl")
+        .args(["verify", "-check_ss_sig", "-purpose", "sslserver", "-verify_hostname", "gw-1.site.test"])
+        .args(strict.then_some("-x509_strict"))
+        .args(["-attime", &at.unix_seconds().to_string(), "-CAfile", "root.pem"])
+        .args(untrusted)
+        .arg("leaf.pem")
+        .current_dir(folder)
+        .output()
+        .expect("these tests need the openssl program");
+    assert!(
+        output.status.success(),
+        "{what}: {}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+fn name() -> impl Strategy<Value = String> {
+    let any_name = prop_oneof![
+        "[a-z][a-z0-9]{0,20}(\\.[a-z][a-z0-9-]{0,20}[a-z0-9]){0,4}",
+        "\\*\\.[a-z][a-z0-9]{0,20}\\.test",
+        any::<std::net::Ipv4Addr>().prop_map(|address| address.to_string()),
+        any::<std::net::Ipv6Addr>().prop_map(|address| address.to_string()),
+    ];
+    let is_name = |text: &String| Identifier::parse("ip", text).or_else(|_| Identifier::parse("dns", text)).is_ok();
+    any_name.prop_filter("no mapped addresses, no `xn--` by chance", is_name)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    /// plan -> sign -> seal -> parse gives back what was asked for, and the lint never fires.
+    #[test]
+    fn whatever_is_asked_for_comes_back(
+        texts in proptest::collection::btree_set(name(), 1..20),
+        usages in prop_oneof![
+            Just(vec![ExtendedKeyUsage::ServerAuth]),
+            Just(vec![ExtendedKeyUsage::ClientAuth]),
+            Just(vec![ExtendedKeyUsage::ServerAuth, ExtendedKeyUsage::ClientAuth]),
+        ],
+        lifetime in 10_u64..400 * 24 * 3600,
+        backdate in 0_u64..1000,
+        age in 0_i64..1800 * 24 * 3600,
+        millis in 0_i64..1000,
+        always in any::<bool>(),
+        asked in any::<Option<proptest::sample::Index>>(),
+        leaf in 0_usize..6,
+        shard in any::<u32>(),
+        serial in proptest::collection::vec(any::<u8>(), 16),
+    ) {
+        static CA: std::sync::LazyLock<TestCa> = std::sync::LazyLock::new(test_ca);
+        static KEYS: std::sync::LazyLock<[TestKey; 6]> = std::sync::LazyLock::new(|| {
+            let [a, b, c, d, e] = ["p256", "p384", "p521", "rsa", "ed25519"].map(TestKey::load);
+            [a, b, c, d, e, TestKey::fresh()]
+        });
+        let mut profile = profile(&usages);
+        profile.lifetime = Duration::from_secs(lifetime);
+        profile.backdate = Duration::from_secs(backdate.min(lifetime / 10));
+        profile.common_name = always;
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let mut identifiers = ids(&texts);
+        identifiers.dedup();
+        let approved = Approved::for_test(Arc::new(profile.clone()), identifiers.clone());
+        let mut octets = serial;
+        octets[0] = octets[0] & 0x7f | 0x40;
+        let now = Timestamp::from_unix_millis((now().unix_seconds() + age) * 1000 + millis);
+        let request = PlanRequest {
+            approved: &approved,
+            public_key: &KEYS[leaf].public,
+            common_name: asked.map(|index| *index.get(&texts)),
+            serial: Serial::from_octets(&octets).unwrap(),
+            now,
+            not_before: None,
+            not_after: None,
+            shard,
+        };
+        let issuer = issuing(&CA);
+        let planned = plan(&issuer, request).unwrap();
+        let signature = CA.key.sign(planned.tbs());
+        let sealed = seal(planned.tbs(), planned.signature_algorithm(), &signature, &CA.key.public).unwrap();
+        let read = Certificate::parse(sealed.der()).unwrap();
+        prop_assert_eq!(read.identifiers(), &identifiers[..]);
+        prop_assert_eq!(read.public_key(), &KEYS[leaf].public);
+        prop_assert_eq!(&read.serial(), planned.serial());
+        prop_assert_eq!(read.not_before(), planned.not_before());
+        prop_assert_eq!(read.not_after(), planned.not_after());
+        prop_assert!(read.not_before() <= now && now < read.not_after());
+        prop_assert_eq!(read.crl_urls()[0].as_str(), issuer.crl_url(shard));
+        if planned.cut_from().is_none() {
+            prop_assert_eq!(read.not_after().since(read.not_before()), profile.lifetime);
+        }
+        if let Some(common_name) = read.common_name() {
+            prop_assert!(identifiers.iter().any(|identifier| identifier.value() == common_name));
+        }
+    }
+}
+#[test]
+fn zz_dump() {
+    use crate::x509::{crl, pem};
+    let dir = std::path::Path::new("/tmp/zzdump");
+    std::fs::create_dir_all(dir).unwrap();
+    let c = NameConstraints::permitting(&["site.test".parse().unwrap()], &["10.0.0.0/8".parse().unwrap()]);
+    let ca = TestCa::new(TestKey::fresh(), TestKey::fresh_p384(), Some(&c));
+    let issuer = issuing(&ca);
+    std::fs::write(dir.join("root.pem"), pem::to_pem(&ca.root)).unwrap();
+    std::fs::write(dir.join("ca.pem"), pem::to_pem(&ca.certificate)).unwrap();
+    let mut leaves = vec![];
+    for (n, k, cn) in [("leaf1", "rsa", Some("gw-1.site.test")), ("leaf2", "p521", None)] {
+        let a = approved(&["gw-1.site.test", "*.site.test", "10.0.0.1"]);
+        let key = TestKey::load(k);
+        let p = plan(&issuer, PlanRequest { common_name: cn, ..request(&a, &key.public) }).unwrap();
+        let leaf = ca.key.seal(&p).certificate().clone();
+        std::fs::write(dir.join(format!("{n}.pem")), pem::to_pem(&leaf)).unwrap();
+        leaves.push(leaf);
+    }
+    for (n, scope, iss, key, entries) in [
+        ("shard", crl::CrlScope::Shard { url: issuer.crl_url(7) }, &ca.certificate, &ca.key, true),
+        ("shard-empty", crl::CrlScope::Shard { url: issuer.crl_url(7) }, &ca.certificate, &ca.key, false),
+        ("complete", crl::CrlScope::Complete, &ca.certificate, &ca.key, true),
+        ("arl", crl::CrlScope::CaOnly, &ca.root, &ca.root_key, false),
+    ] {
+        let entries = if entries { vec![crl::CrlEntry { serial: leaves[0].serial(), at: now(), reason: Some(crate::revocation::Reason::KeyCompromise) }] } else { vec![] };
+        let p = crl::CrlPlan { issuer: iss, number: 5, this_update: now(), next_update: now() + 30 * DAY, scope, entries };
+        let tbs = p.tbs().unwrap();
+        let c = crl::seal(&tbs, p.signature_algorithm(), &key.sign(&tbs), iss).unwrap();
+        std::fs::write(dir.join(format!("{n}.crl")), pem::encode(pem::CRL, c.der())).unwrap();
+    }
+    let p = crl::CrlPlan { issuer: &ca.certificate, number: 5, this_update: now(), next_update: now() + 30 * DAY, scope: crl::CrlScope::Complete,
+        entries: (0..20_000).map(|_| crl::CrlEntry { serial: serial(), at: now(), reason: Some(crate::revocation::Reason::KeyCompromise) }).collect() };
+    #[expect(clippy::disallowed_methods, reason = "x")]
+    let t = std::time::Instant::now();
+    let tbs = p.tbs().unwrap();
+    eprintln!("tbs {:?} {}", t.elapsed(), tbs.len());
+    let c = crl::seal(&tbs, p.signature_algorithm(), &ca.key.sign(&tbs), &ca.certificate).unwrap();
+    eprintln!("seal {:?} {}", t.elapsed(), c.entry_count());
+}

@@ -1,1 +1,0 @@
-//! From a signature to a certificate that may be released.

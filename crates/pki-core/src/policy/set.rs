@@ -1,0 +1,103 @@
+//! All profiles in force.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use data_encoding::HEXLOWER;
+use sha2::{Digest, Sha256};
+
+use crate::ids::ProfileName;
+use crate::policy::check::{self, PolicyError};
+use crate::policy::document::ProfileDocument;
+use crate::policy::profile::Profile;
+
+/// The name of the profile that is taken when a request names none and no device record does.
+const DEFAULT: &str = "server";
+
+/// The profiles in force, together: a request is decided by one such value, never by half of the old and half of
+/// the new.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    profiles: BTreeMap<ProfileName, Arc<Profile>>,
+    revision: String,
+}
+
+impl Policy {
+    /// Checks all documents together; each comes with the name of the file it is from. Either all of them hold or
+    /// none does, and then every error is told.
+    pub fn from_documents(documents: Vec<(String, ProfileDocument)>) -> Result<Self, Vec<PolicyError>> {
+        let mut profiles = BTreeMap::new();
+        let mut sources: BTreeMap<ProfileName, String> = BTreeMap::new();
+        let mut errors = Vec::new();
+        for (source_name, document) in &documents {
+            match check::profile(source_name, document) {
+                Err(found) => errors.extend(found),
+                Ok(profile) => match sources.insert(profile.name.clone(), source_name.clone()) {
+                    None => drop(profiles.insert(profile.name.clone(), Arc::new(profile))),
+                    Some(other) => errors.push(duplicate(source_name, &other, &profile.name)),
+                },
+            }
+        }
+        if documents.is_empty() {
+            errors.push(empty());
+        }
+        if errors.is_empty() { Ok(Self { profiles, revision: revision(documents) }) } else { Err(errors) }
+    }
+
+    /// The profile of that name.
+    pub fn profile(&self, name: &ProfileName) -> Option<&Arc<Profile>> {
+        self.profiles.get(name)
+    }
+
+    /// All profiles, by name.
+    pub fn profiles(&self) -> impl ExactSizeIterator<Item = &Arc<Profile>> {
+        self.profiles.values()
+    }
+
+    /// SHA-256 in hexadecimal over the content of all documents; the files' names, comments and order do not count.
+    pub fn revision(&self) -> &str {
+        &self.revision
+    }
+
+    /// The profile taken when nothing else says which.
+    pub(super) fn fallback(&self) -> Option<&Arc<Profile>> {
+        self.profiles.values().find(|profile| profile.name.as_str() == DEFAULT)
+    }
+}
+
+fn revision(documents: Vec<(String, ProfileDocument)>) -> String {
+    let mut texts: Vec<Vec<u8>> = documents
+        .iter()
+        .map(|(_, document)| {
+            serde_json::to_vec(document).expect("structs of texts, numbers and lists always serialise")
+        })
+        .collect();
+    texts.sort_unstable();
+    let mut hash = Sha256::new();
+    for text in texts {
+        hash.update(text);
+        // JSON holds no raw line feed, so this separates documents beyond doubt
+        hash.update(b"\n");
+    }
+    HEXLOWER.encode(&hash.finalize())
+}
+
+fn duplicate(source_name: &str, other: &str, name: &ProfileName) -> PolicyError {
+    PolicyError {
+        source_name: source_name.to_owned(),
+        field: "metadata.name".to_owned(),
+        problem: format!("`{name}` is already the name of the profile in {other}; rename one of them"),
+    }
+}
+
+fn empty() -> PolicyError {
+    PolicyError {
+        source_name: "policies".to_owned(),
+        field: "metadata.name".to_owned(),
+        problem: "there is no profile at all, so nothing could be issued; add at least one document".to_owned(),
+    }
+}
+
+#[cfg(test)]
+#[path = "set_tests.rs"]
+mod tests;

@@ -1,0 +1,125 @@
+//! Small hands for DER that `der` has no ready type for: elements copied as bytes, and elements built around them.
+//!
+//! Names and public keys of others are never decoded and encoded again: whatever does that loses repeated
+//! attributes, string types or curve parameters, and signatures stop verifying.
+
+use std::time::Duration;
+
+use der::asn1::{BitStringRef, GeneralizedTime, UintRef, UtcTime};
+use der::{DateTime, Decode, Encode, Header, Length, Reader, SliceReader, Tag, TagNumber};
+
+use crate::time::Timestamp;
+
+/// One element: its tag, its length, and the parts one after the other.
+pub(crate) fn element(tag: Tag, parts: &[&[u8]]) -> der::Result<Vec<u8>> {
+    let length = parts.iter().map(|part| part.len()).sum::<usize>();
+    let mut out = Vec::with_capacity(length.saturating_add(6));
+    Header::new(tag, Length::try_from(length)?).encode_to_vec(&mut out)?;
+    for part in parts {
+        out.extend_from_slice(part);
+    }
+    Ok(out)
+}
+
+/// SEQUENCE of elements that are already encoded.
+pub(crate) fn sequence(parts: &[&[u8]]) -> der::Result<Vec<u8>> {
+    element(Tag::Sequence, parts)
+}
+
+/// `[number] EXPLICIT` around an element.
+pub(crate) fn explicit(number: u32, part: &[u8]) -> der::Result<Vec<u8>> {
+    element(Tag::ContextSpecific { constructed: true, number: TagNumber(number) }, &[part])
+}
+
+/// INTEGER from big-endian octets of a number that is not negative.
+pub(crate) fn unsigned(octets: &[u8]) -> der::Result<Vec<u8>> {
+    UintRef::new(octets)?.to_der()
+}
+
+/// BIT STRING of whole octets.
+pub(crate) fn bit_string(octets: &[u8]) -> der::Result<Vec<u8>> {
+    BitStringRef::from_bytes(octets)?.to_der()
+}
+
+/// UTCTime to the end of 2049, GeneralizedTime after (RFC 5280 section 4.1.2.5).
+pub(crate) fn time(at: Timestamp) -> der::Result<Vec<u8>> {
+    let seconds = u64::try_from(at.unix_seconds()).map_err(|_| der::Error::from(der::ErrorKind::DateTime))?;
+    let date = DateTime::from_unix_duration(Duration::from_secs(seconds))?;
+    if date.year() <= UtcTime::MAX_YEAR {
+        UtcTime::from_date_time(date)?.to_der()
+    } else {
+        GeneralizedTime::from_date_time(date).to_der()
+    }
+}
+
+/// Reads a Time (RFC 5280 section 4.1).
+pub(crate) fn read_time<'a>(reader: &mut SliceReader<'a>) -> der::Result<Timestamp> {
+    let at = x509_cert::time::Time::decode(reader)?.to_unix_duration();
+    Ok(Timestamp::from_unix_seconds(i64::try_from(at.as_secs()).unwrap_or(i64::MAX)))
+}
+
+/// Whether the next element has this tag.
+pub(crate) fn next_is(reader: &SliceReader<'_>, tag: Tag) -> bool {
+    Tag::peek(reader).is_ok_and(|next| next == tag)
+}
+
+/// A constructed context-specific tag.
+pub(crate) const fn context(number: u32) -> Tag {
+    Tag::ContextSpecific { constructed: true, number: TagNumber(number) }
+}
+
+/// The contents of the next element, whose tag must be this.
+pub(crate) fn contents<'a>(reader: &mut SliceReader<'a>, tag: Tag) -> der::Result<&'a [u8]> {
+    let header = Header::decode(reader)?;
+    header.tag().assert_eq(tag)?;
+    reader.read_slice(header.length())
+}
+
+/// Reads all of `der` as one SEQUENCE, and nothing after it.
+pub(crate) fn whole_sequence<'a, T, E: From<der::Error>>(
+    der: &'a [u8],
+    read: impl FnOnce(&mut SliceReader<'a>) -> Result<T, E>,
+) -> Result<T, E> {
+    let mut outer = SliceReader::new(der)?;
+    let inside = contents(&mut outer, Tag::Sequence)?;
+    outer.finish()?;
+    let mut reader = SliceReader::new(inside)?;
+    let value = read(&mut reader)?;
+    reader.finish()?;
+    Ok(value)
+}
+
+/// Splits the contents of a SEQUENCE OF or SET OF into its elements, tags and lengths included.
+pub(crate) fn elements(contents: &[u8]) -> der::Result<Vec<&[u8]>> {
+    let mut reader = SliceReader::new(contents)?;
+    let mut found = Vec::new();
+    while !reader.is_finished() {
+        found.push(reader.tlv_bytes()?);
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_change_their_form_in_2050() {
+        let last = Timestamp::parse_rfc3339("2049-12-31T23:59:59Z").unwrap();
+        assert_eq!(time(last).unwrap(), b"\x17\x0d491231235959Z");
+        assert_eq!(time(last + Duration::from_secs(1)).unwrap(), b"\x18\x0f20500101000000Z");
+        assert!(time(Timestamp::from_unix_seconds(-1)).is_err());
+    }
+
+    #[test]
+    fn a_sequence_is_all_there_is() {
+        let good = sequence(&[&unsigned(&[0x80]).unwrap()]).unwrap();
+        assert_eq!(good, [0x30, 4, 2, 2, 0, 0x80]);
+        let read = |der: &[u8]| whole_sequence(der, |r| r.tlv_bytes().map(<[u8]>::to_vec));
+        assert!(read(&good).is_ok());
+        assert!(read(&[&good[..], &[0]].concat()).is_err(), "bytes after it");
+        assert!(read(&[0x30, 6, 2, 1, 1, 2, 1, 1]).is_err(), "bytes left inside it");
+        assert!(read(&[0x30, 0x80, 2, 1, 1, 0, 0]).is_err(), "indefinite length");
+        assert!(read(&[0x30, 0x81, 3, 2, 1, 1]).is_err(), "long form of a short length");
+    }
+}

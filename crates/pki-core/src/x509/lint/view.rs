@@ -1,0 +1,75 @@
+//! What the second parser sees, in terms the rules speak.
+
+use std::net::IpAddr;
+
+use x509_parser::extensions::{DistributionPointName, GeneralName, ParsedExtension, X509Extension};
+use x509_parser::oid_registry as oid;
+use x509_parser::oid_registry::Oid;
+
+use crate::x509::lint::Facts;
+
+impl<'a> Facts<'a> {
+    /// The only extension of this kind.
+    pub(super) fn extension(&self, oid: &Oid<'_>) -> Option<&X509Extension<'a>> {
+        self.tbs.get_extension_unique(oid).ok().flatten()
+    }
+
+    /// The parsed value of the extension of this kind.
+    pub(super) fn parsed(&self, oid: &Oid<'_>) -> Option<&ParsedExtension<'a>> {
+        self.extension(oid).map(X509Extension::parsed_extension)
+    }
+
+    /// Whether the extension of this kind is there, and critical.
+    pub(super) fn is_critical(&self, oid: &Oid<'_>) -> Option<bool> {
+        self.extension(oid).map(|extension| extension.critical)
+    }
+
+    /// The names in the subject alternative name.
+    pub(super) fn alternative_names(&self) -> Option<&[GeneralName<'a>]> {
+        match self.parsed(&oid::OID_X509_EXT_SUBJECT_ALT_NAME)? {
+            ParsedExtension::SubjectAlternativeName(names) => Some(&names.general_names),
+            _ => None,
+        }
+    }
+
+    /// Addresses of one kind in the authority information; none when one of them is no URI.
+    pub(super) fn authority_information(&self, method: &Oid<'_>) -> Option<Vec<&'a str>> {
+        match self.parsed(&oid::OID_PKIX_AUTHORITY_INFO_ACCESS) {
+            None => Some(Vec::new()),
+            Some(ParsedExtension::AuthorityInfoAccess(access)) => access
+                .iter()
+                .filter(|entry| entry.access_method == *method)
+                .map(|entry| uri(&entry.access_location))
+                .collect(),
+            Some(_) => None,
+        }
+    }
+
+    /// Addresses in the only CRL distribution point; none when there is anything else in it.
+    pub(super) fn crl_addresses(&self) -> Option<Vec<&'a str>> {
+        match self.parsed(&oid::OID_X509_EXT_CRL_DISTRIBUTION_POINTS) {
+            None => Some(Vec::new()),
+            Some(ParsedExtension::CRLDistributionPoints(points)) => match points.points.as_slice() {
+                [point] if point.reasons.is_none() && point.crl_issuer.is_none() => match &point.distribution_point {
+                    Some(DistributionPointName::FullName(names)) => names.iter().map(uri).collect(),
+                    _ => None,
+                },
+                _ => None,
+            },
+            Some(_) => None,
+        }
+    }
+}
+
+fn uri<'a>(name: &GeneralName<'a>) -> Option<&'a str> {
+    match name {
+        GeneralName::URI(uri) => Some(uri),
+        _ => None,
+    }
+}
+
+/// An address of 4 or 16 octets.
+pub(super) fn address(octets: &[u8]) -> Option<IpAddr> {
+    let four = <[u8; 4]>::try_from(octets).map(IpAddr::from);
+    four.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from)).ok()
+}

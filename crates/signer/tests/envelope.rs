@@ -1,0 +1,185 @@
+//! What the signer refuses, whoever asks: real certificates and CRLs, each wrong in one way.
+
+use std::time::Duration;
+
+use pki_core::random::SystemEntropy;
+use pki_core::x509::key::{KeyAlgorithm, SignatureAlgorithm};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CustomExtension, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, SanType, SerialNumber,
+};
+use signer::{Envelope, FileSigner, KeyId, Passphrase, PermittedNames, Purpose, SignError, Signer, generate_key};
+use x509_parser::prelude::{CertificateRevocationList, FromDer, X509Certificate};
+
+fn signer(envelope: Envelope) -> FileSigner {
+    let folder = tempfile::tempdir().unwrap();
+    let passphrase = Passphrase::from_first_line("p").unwrap();
+    let key = KeyId::intermediate();
+    generate_key(folder.path(), &key, KeyAlgorithm::EcdsaP256, &passphrase, &SystemEntropy::new()).unwrap();
+    FileSigner::open(folder.path(), &passphrase, &[key], envelope).unwrap()
+}
+
+async fn sign(signer: &FileSigner, purpose: Purpose, tbs: &[u8]) -> Result<Vec<u8>, SignError> {
+    signer.sign(&KeyId::intermediate(), purpose, SignatureAlgorithm::EcdsaSha256, tbs).await
+}
+
+async fn refusal(signer: &FileSigner, purpose: Purpose, tbs: &[u8]) -> String {
+    match sign(signer, purpose, tbs).await {
+        Err(SignError::NeedsPerson { what }) => what,
+        other => panic!("expected a refusal, got {other:?}"),
+    }
+}
+
+fn leaf() -> CertificateParams {
+    let mut params = CertificateParams::new(["gw-1.site.test".to_owned()]).unwrap();
+    let now = std::time::Duration::from_secs(1_767_225_600);
+    params.not_before = rcgen::date_time_ymd(2026, 1, 1);
+    params.not_after = params.not_before + Duration::from_secs(30 * 86_400);
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    assert_eq!(now.as_secs(), 1_767_225_600);
+    params
+}
+
+fn tbs(params: &CertificateParams) -> Vec<u8> {
+    let der = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+    let (_, parsed) = X509Certificate::from_der(der.der()).unwrap();
+    parsed.tbs_certificate.as_ref().to_vec()
+}
+
+fn changed(change: impl FnOnce(&mut CertificateParams)) -> Vec<u8> {
+    let mut params = leaf();
+    change(&mut params);
+    tbs(&params)
+}
+
+fn ca(params: &mut CertificateParams) {
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params.extended_key_usages.clear();
+}
+
+fn crl_tbs(days: u64) -> Vec<u8> {
+    let mut params = CertificateParams::default();
+    ca(&mut params);
+    let issuer = Issuer::new(params, KeyPair::generate().unwrap());
+    let this_update = rcgen::date_time_ymd(2026, 1, 1);
+    let list = CertificateRevocationListParams {
+        this_update,
+        next_update: this_update + Duration::from_secs(days * 86_400),
+        crl_number: SerialNumber::from(7),
+        issuing_distribution_point: None,
+        revoked_certs: Vec::new(),
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    let signed = list.signed_by(&issuer).unwrap();
+    let (_, parsed) = CertificateRevocationList::from_der(signed.der()).unwrap();
+    parsed.tbs_cert_list.as_ref().to_vec()
+}
+
+#[tokio::test]
+async fn a_leaf_within_the_limits_is_signed() {
+    let signer = signer(Envelope::serving());
+    let tbs = tbs(&leaf());
+    let signature = sign(&signer, Purpose::Certificate, &tbs).await.unwrap();
+    let public = signer.public_key(&KeyId::intermediate()).unwrap();
+    public.verify(SignatureAlgorithm::EcdsaSha256, &tbs, &signature).unwrap();
+}
+
+#[tokio::test]
+async fn a_ca_certificate_is_refused_outside_a_ceremony_whatever_it_is_called() {
+    let signer = signer(Envelope::serving());
+    let tbs = changed(ca);
+    assert!(refusal(&signer, Purpose::Certificate, &tbs).await.contains("it is a CA certificate"));
+    assert!(refusal(&signer, Purpose::CaCertificate, &tbs).await.contains("in a ceremony only"));
+    // a CA in all but name: the right to sign certificates without basic constraints
+    let disguised = changed(|params| params.key_usages = vec![KeyUsagePurpose::KeyCertSign]);
+    assert!(refusal(&signer, Purpose::Certificate, &disguised).await.contains("key usage"));
+}
+
+#[tokio::test]
+async fn leaves_outside_the_limits_are_refused() {
+    let signer = signer(Envelope::serving());
+    let cases = [
+        (changed(|params| params.not_after = params.not_before + Duration::from_secs(399 * 86_400)), "longer than 398.0 days"),
+        (changed(|params| params.not_after = params.not_before - Duration::from_secs(1)), "ends before it begins"),
+        (changed(|params| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::Any]), "extended key usage"),
+        (changed(|params| params.extended_key_usages.push(ExtendedKeyUsagePurpose::Any)), "extended key usage"),
+        (changed(|params| params.extended_key_usages.push(ExtendedKeyUsagePurpose::OcspSigning)), "extended key usage"),
+        (changed(|params| params.extended_key_usages.push(ExtendedKeyUsagePurpose::CodeSigning)), "extended key usage"),
+        (changed(|params| params.extended_key_usages.clear()), "no extended key usage"),
+        (changed(|params| params.key_usages.clear()), "key usage is absent"),
+        (changed(|params| params.subject_alt_names.clear()), "no subject alternative name"),
+        (changed(|params| params.subject_alt_names.push(SanType::Rfc822Name("a@b.test".try_into().unwrap()))), "neither DNS name nor IP"),
+        (changed(|params| {
+            let mut unknown = CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 99999, 1], vec![5, 0]);
+            unknown.set_criticality(true);
+            params.custom_extensions.push(unknown);
+        }), "critical extension"),
+        (changed(|params| params.serial_number = Some(SerialNumber::from_slice(&[0x7f; 21]))), "serial number"),
+    ];
+    for (tbs, expected) in cases {
+        let told = refusal(&signer, Purpose::Certificate, &tbs).await;
+        assert!(told.contains(expected), "{expected}: {told}");
+        assert!(told.contains("refused to sign a certificate"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn one_kind_of_bytes_is_never_signed_as_another() {
+    let signer = signer(Envelope::serving());
+    let (certificate, list) = (tbs(&leaf()), crl_tbs(30));
+    sign(&signer, Purpose::Crl, &list).await.unwrap();
+    for (purpose, bytes) in [
+        (Purpose::Certificate, &list[..]),
+        (Purpose::Crl, &certificate),
+        (Purpose::AuditCheckpoint, &certificate),
+        (Purpose::AuditCheckpoint, &list),
+        (Purpose::Ocsp, &certificate),
+        (Purpose::Certificate, b""),
+        (Purpose::Crl, b"\x30\x80"),
+        (Purpose::Certificate, &[&certificate[..], b"\0"].concat()),
+        (Purpose::Crl, &[&list[..], b"\0"].concat()),
+    ] {
+        refusal(&signer, purpose, bytes).await;
+    }
+    assert!(refusal(&signer, Purpose::Crl, &crl_tbs(91)).await.contains("longer than 90.0 days"));
+}
+
+#[tokio::test]
+async fn the_algorithm_inside_must_be_the_one_asked_for() {
+    let signer = signer(Envelope::serving());
+    let (key, tbs) = (KeyId::intermediate(), tbs(&leaf()));
+    let refused = signer.sign(&key, Purpose::Certificate, SignatureAlgorithm::EcdsaSha384, &tbs).await.unwrap_err();
+    assert!(refused.to_string().contains("algorithm identifier"), "{refused}");
+    let absent = signer.sign(&KeyId::root(), Purpose::Certificate, SignatureAlgorithm::EcdsaSha256, &tbs).await;
+    assert!(absent.unwrap_err().to_string().contains("the key root is not open"));
+}
+
+#[tokio::test]
+async fn names_stay_within_what_is_permitted() {
+    let permitted = PermittedNames { dns: vec!["site.test".into()], networks: vec!["10.0.0.0/8".parse().unwrap()] };
+    let signer = signer(Envelope { permitted: Some(permitted), ..Envelope::serving() });
+    let named = |names: &[&str]| {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        changed(|params| params.subject_alt_names = CertificateParams::new(names).unwrap().subject_alt_names)
+    };
+    sign(&signer, Purpose::Certificate, &named(&["gw-1.site.test", "10.1.2.3"])).await.unwrap();
+    for outside in [&["gw-1.evil.test"][..], &["gw-1.site.test", "evilsite.test"], &["11.0.0.1"], &["fd00::1"]] {
+        assert!(refusal(&signer, Purpose::Certificate, &named(outside)).await.contains("lies outside"));
+    }
+}
+
+#[tokio::test]
+async fn a_ceremony_signs_ca_certificates_and_nothing_for_others() {
+    let signer = signer(Envelope::ceremony());
+    sign(&signer, Purpose::CaCertificate, &changed(ca)).await.unwrap();
+    sign(&signer, Purpose::Crl, &crl_tbs(395)).await.unwrap();
+    assert!(refusal(&signer, Purpose::Certificate, &tbs(&leaf())).await.contains("longer than 0.0 days"));
+    assert!(refusal(&signer, Purpose::CaCertificate, &tbs(&leaf())).await.contains("not a CA certificate"));
+    let long = changed(|params| {
+        ca(params);
+        params.not_after = params.not_before + Duration::from_secs(21 * 366 * 86_400);
+    });
+    assert!(refusal(&signer, Purpose::CaCertificate, &long).await.contains("longer than"));
+}

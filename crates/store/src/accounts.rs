@@ -1,0 +1,103 @@
+//! Accounts (RFC 8555 section 7.1.2).
+
+use pki_core::acme::account::{Account, AccountStatus, Binding};
+use pki_core::acme::jwk::{Jwk, Thumbprint};
+use pki_core::ids::{AccountId, DeviceId};
+
+use crate::error::StoreError;
+use crate::text;
+use crate::tx::Tx;
+use crate::value::{Row, Value};
+
+const TABLE: &str = "account";
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, site_id, thumbprint, jwk, contacts, status, device_id, eab_key_id, created_at, version \
+             FROM account ",
+            $rest
+        )
+    };
+}
+
+/// Adds an account. [`StoreError::Duplicate`] when its key has one already.
+pub async fn insert(tx: &mut Tx<'_>, account: &Account) -> Result<(), StoreError> {
+    let binding = account.binding.as_ref();
+    tx.execute(
+        "INSERT INTO account (id, site_id, thumbprint, jwk, contacts, status, device_id, eab_key_id, created_at, version) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        &[
+            Value::text(account.id),
+            account.site.as_str().into(),
+            Value::text(account.thumbprint),
+            account.key.canonical_json().into(),
+            text::json(&account.contacts),
+            account.status.as_str().into(),
+            Value::maybe(binding.and_then(|binding| binding.device)),
+            Value::maybe(binding.map(|binding| binding.key)),
+            account.created_at.into(),
+            account.version.into(),
+        ],
+    )
+    .await
+    .map(drop)
+}
+
+/// The account of that id.
+pub async fn find(tx: &mut Tx<'_>, id: AccountId) -> Result<Option<Account>, StoreError> {
+    tx.row(select!("WHERE id = $1"), &[Value::text(id)]).await?.map(load).transpose()
+}
+
+/// The account of a key.
+pub async fn find_by_thumbprint(tx: &mut Tx<'_>, key: &Thumbprint) -> Result<Option<Account>, StoreError> {
+    tx.row(select!("WHERE thumbprint = $1"), &[Value::text(key)]).await?.map(load).transpose()
+}
+
+/// Every account that was ever bound to a device, oldest first.
+pub async fn list_for_device(tx: &mut Tx<'_>, device: DeviceId) -> Result<Vec<Account>, StoreError> {
+    let rows = tx.rows(select!("WHERE device_id = $1 ORDER BY id"), &[Value::text(device)]).await?;
+    rows.into_iter().map(load).collect()
+}
+
+/// Writes key, contacts and status; the new version.
+pub async fn update(tx: &mut Tx<'_>, account: &Account) -> Result<i64, StoreError> {
+    let touched = tx
+        .execute(
+            "UPDATE account SET thumbprint = $3, jwk = $4, contacts = $5, status = $6, version = version + 1 \
+             WHERE id = $1 AND version = $2",
+            &[
+                Value::text(account.id),
+                account.version.into(),
+                Value::text(account.thumbprint),
+                account.key.canonical_json().into(),
+                text::json(&account.contacts),
+                account.status.as_str().into(),
+            ],
+        )
+        .await?;
+    crate::guard(touched, TABLE, account.id)?;
+    Ok(account.version + 1)
+}
+
+fn load(row: Row) -> Result<Account, StoreError> {
+    let mut fields = row.fields(TABLE);
+    let id = fields.id()?;
+    let (site, thumbprint) = (fields.parse()?, fields.parse()?);
+    let key = fields.text()?;
+    let key = Jwk::from_canonical_json(&key).map_err(|error| fields.corrupt(format!("its key: {error}")))?;
+    let contacts = text::strings(&mut fields)?;
+    let status = match fields.text()?.as_str() {
+        "valid" => AccountStatus::Valid,
+        "deactivated" => AccountStatus::Deactivated,
+        "revoked" => AccountStatus::Revoked,
+        other => return Err(fields.corrupt(format!("no status is called `{other}`"))),
+    };
+    let binding = match (fields.maybe_parse()?, fields.maybe_parse()?) {
+        (device, Some(key)) => Some(Binding { key, device }),
+        (None, None) => None,
+        (Some(_), None) => return Err(fields.corrupt("it has a device but no key that bound it")),
+    };
+    let (created_at, version) = (fields.time()?, fields.int()?);
+    Ok(Account { id, site, key, thumbprint, contacts, status, binding, created_at, version })
+}

@@ -1,0 +1,182 @@
+//! Certificates, from the plan to long after the end.
+
+mod load;
+mod search;
+
+use pki_core::ids::{CertificateId, DeviceId, IssuerId, ProfileName, Serial};
+use pki_core::issuance::record::{CertificateRecord, CertificateState, Revocation};
+use pki_core::time::Timestamp;
+
+use crate::error::StoreError;
+use crate::text;
+use crate::tx::Tx;
+use crate::value::Value;
+use load::load;
+pub use search::{Filter, NameFilter, StateFilter, list};
+
+const TABLE: &str = "certificate";
+
+/// A revoked certificate as its issuer's lists tell it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RevokedEntry {
+    /// Its serial number.
+    pub serial: Serial,
+    /// When and why.
+    pub revocation: Revocation,
+    /// Its last second.
+    pub not_after: Timestamp,
+}
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, issuer_id, serial, site_id, device_id, account_id, order_id, source, profile, policy_revision, \
+             epoch, identifiers, spki_sha256, not_before, not_after, lineage_id, generation, predecessor, confirmed_at, \
+             shard, crl_urls, state, tbs, der, revoked_at, revocation_reason, created_at, version FROM certificate ",
+            $rest
+        )
+    };
+}
+pub(crate) use select;
+
+/// Adds a certificate, usually a planned one, and the names it is searched by. [`StoreError::Duplicate`] when its
+/// issuer has used the serial number.
+pub async fn insert(tx: &mut Tx<'_>, certificate: &CertificateRecord) -> Result<(), StoreError> {
+    let (state, tbs, der, revocation) = columns(&certificate.state);
+    tx.execute(
+        "INSERT INTO certificate (id, issuer_id, serial, site_id, device_id, account_id, order_id, source, profile, \
+         policy_revision, epoch, identifiers, spki_sha256, not_before, not_after, lineage_id, generation, predecessor, \
+         confirmed_at, shard, crl_urls, state, tbs, der, revoked_at, revocation_reason, created_at, version) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, \
+         $23, $24, $25, $26, $27, $28)",
+        &[
+            Value::text(certificate.id),
+            Value::text(certificate.issuer),
+            Value::text(&certificate.serial),
+            certificate.site.as_str().into(),
+            Value::maybe(certificate.device),
+            Value::maybe(certificate.account),
+            Value::maybe(certificate.order),
+            certificate.source.as_str().into(),
+            certificate.profile.as_str().into(),
+            (&certificate.policy_revision).into(),
+            certificate.epoch.into(),
+            text::identifiers(&certificate.identifiers),
+            certificate.spki_sha256.as_slice().into(),
+            certificate.not_before.into(),
+            certificate.not_after.into(),
+            Value::text(certificate.lineage),
+            certificate.generation.into(),
+            Value::maybe(certificate.predecessor),
+            certificate.confirmed_at.into(),
+            certificate.shard.into(),
+            text::json(&certificate.crl_urls),
+            state.into(),
+            tbs.into(),
+            der.into(),
+            revocation.map(|revocation| revocation.at).into(),
+            reason(revocation),
+            certificate.created_at.into(),
+            certificate.version.into(),
+        ],
+    )
+    .await?;
+    search::insert_names(tx, certificate.id, &certificate.identifiers).await
+}
+
+/// The certificate of that id.
+pub async fn find(tx: &mut Tx<'_>, id: CertificateId) -> Result<Option<CertificateRecord>, StoreError> {
+    tx.row(select!("WHERE id = $1"), &[Value::text(id)]).await?.map(load).transpose()
+}
+
+/// The certificate of that number.
+pub async fn find_by_serial(
+    tx: &mut Tx<'_>,
+    issuer: IssuerId,
+    serial: &Serial,
+) -> Result<Option<CertificateRecord>, StoreError> {
+    let sql = select!("WHERE issuer_id = $1 AND serial = $2");
+    tx.row(sql, &[Value::text(issuer), Value::text(serial)]).await?.map(load).transpose()
+}
+
+/// A plan becomes a certificate; the new version. The plan's bytes are erased: they stand in `der`.
+pub async fn mark_issued(tx: &mut Tx<'_>, id: CertificateId, der: &[u8], version: i64) -> Result<i64, StoreError> {
+    let sql = "UPDATE certificate SET state = 'issued', der = $3, tbs = NULL, version = version + 1 \
+               WHERE id = $1 AND version = $2 AND state = 'planned'";
+    let touched = tx.execute(sql, &[Value::text(id), version.into(), der.into()]).await?;
+    crate::guard(touched, TABLE, id)?;
+    Ok(version + 1)
+}
+
+/// Takes an issued certificate back, or worsens the reason of one that is revoked; the new version.
+pub async fn revoke(
+    tx: &mut Tx<'_>,
+    id: CertificateId,
+    revocation: &Revocation,
+    version: i64,
+) -> Result<i64, StoreError> {
+    let sql = "UPDATE certificate SET state = 'revoked', revoked_at = $3, revocation_reason = $4, version = version + 1 \
+               WHERE id = $1 AND version = $2 AND state IN ('issued', 'revoked')";
+    let values = [Value::text(id), version.into(), revocation.at.into(), reason(Some(revocation))];
+    crate::guard(tx.execute(sql, &values).await?, TABLE, id)?;
+    Ok(version + 1)
+}
+
+/// Remembers the first sight of a certificate in use; whether this was it. Changes no version: it decides nothing.
+pub async fn confirm(tx: &mut Tx<'_>, id: CertificateId, at: Timestamp) -> Result<bool, StoreError> {
+    let sql = "UPDATE certificate SET confirmed_at = $2 WHERE id = $1 AND confirmed_at IS NULL";
+    Ok(tx.execute(sql, &[Value::text(id), at.into()]).await? == 1)
+}
+
+/// The newest signed certificate of a device under a profile, revoked or not.
+pub async fn latest_for_device(
+    tx: &mut Tx<'_>,
+    device: DeviceId,
+    profile: &ProfileName,
+) -> Result<Option<CertificateRecord>, StoreError> {
+    let sql = select!("WHERE device_id = $1 AND profile = $2 AND state <> 'planned' ORDER BY id DESC LIMIT 1");
+    tx.row(sql, &[Value::text(device), profile.as_str().into()]).await?.map(load).transpose()
+}
+
+/// What an issuer's list tells, by serial number: of one shard, or of all. Certificates that ended before
+/// `ends_from` are left out (RFC 5280 section 3.3 wants them on one list after their end).
+pub async fn revoked_entries(
+    tx: &mut Tx<'_>,
+    issuer: IssuerId,
+    shard: Option<u32>,
+    ends_from: Timestamp,
+) -> Result<Vec<RevokedEntry>, StoreError> {
+    const ALL: &str = "SELECT id, serial, revoked_at, revocation_reason, not_after FROM certificate \
+                       WHERE issuer_id = $1 AND state = 'revoked' AND not_after >= $2 ORDER BY serial";
+    const ONE: &str = "SELECT id, serial, revoked_at, revocation_reason, not_after FROM certificate \
+                       WHERE issuer_id = $1 AND state = 'revoked' AND not_after >= $2 AND shard = $3 ORDER BY serial";
+    let rows = match shard {
+        None => tx.rows(ALL, &[Value::text(issuer), ends_from.into()]).await?,
+        Some(shard) => tx.rows(ONE, &[Value::text(issuer), ends_from.into(), shard.into()]).await?,
+    };
+    rows.into_iter().map(load::revoked_entry).collect()
+}
+
+/// Plans that were recorded before `before` and never signed, the oldest first: what a crash left over.
+pub async fn list_planned(
+    tx: &mut Tx<'_>,
+    before: Timestamp,
+    limit: u32,
+) -> Result<Vec<CertificateRecord>, StoreError> {
+    let sql = select!("WHERE state = 'planned' AND created_at < $1 ORDER BY created_at LIMIT $2");
+    tx.rows(sql, &[before.into(), limit.into()]).await?.into_iter().map(load).collect()
+}
+
+type Columns<'a> = (&'static str, Option<&'a [u8]>, Option<&'a [u8]>, Option<&'a Revocation>);
+
+fn columns(state: &CertificateState) -> Columns<'_> {
+    match state {
+        CertificateState::Planned { tbs } => ("planned", Some(tbs), None, None),
+        CertificateState::Issued { der } => ("issued", None, Some(der), None),
+        CertificateState::Revoked { der, revocation } => ("revoked", None, Some(der), Some(revocation)),
+    }
+}
+
+fn reason(revocation: Option<&Revocation>) -> Value<'static> {
+    Value::Int(revocation.and_then(|revocation| revocation.reason).map(|reason| i64::from(reason.code())))
+}

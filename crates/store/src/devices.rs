@@ -1,0 +1,185 @@
+//! Device records.
+
+use std::net::IpAddr;
+
+use pki_core::device::{Device, DeviceState};
+use pki_core::ids::{DeviceId, DeviceName};
+use pki_core::time::Timestamp;
+use pki_core::x509::name::{DnsName, Identifier};
+
+use crate::error::StoreError;
+use crate::text;
+use crate::tx::Tx;
+use crate::value::{Fields, Row, Value};
+
+const TABLE: &str = "device";
+
+/// One row for each name, or one without: a device and its names in one statement.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT d.id, d.site_id, d.name, d.profile, d.state, d.state_at, d.created_at, d.last_seen_at, d.version, \
+             n.kind, n.value FROM device d LEFT JOIN device_name n ON n.device_id = d.id ",
+            $rest
+        )
+    };
+}
+
+/// Adds a device. [`StoreError::Duplicate`] when its name is taken.
+pub async fn insert(tx: &mut Tx<'_>, device: &Device) -> Result<(), StoreError> {
+    let (state, since) = columns(device.state);
+    tx.execute(
+        "INSERT INTO device (id, site_id, name, profile, state, state_at, created_at, last_seen_at, version) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        &[
+            Value::text(device.id),
+            device.site.as_str().into(),
+            device.name.as_str().into(),
+            device.profile.as_str().into(),
+            state.into(),
+            since.into(),
+            device.created_at.into(),
+            device.last_seen_at.into(),
+            device.version.into(),
+        ],
+    )
+    .await?;
+    insert_names(tx, device.id, &device.dns, &device.ips).await
+}
+
+/// The device of that id.
+pub async fn find(tx: &mut Tx<'_>, id: DeviceId) -> Result<Option<Device>, StoreError> {
+    let rows = tx.rows(select!("WHERE d.id = $1 ORDER BY n.position"), &[Value::text(id)]).await?;
+    Ok(gather(rows)?.pop())
+}
+
+/// The device of that name.
+pub async fn find_by_name(tx: &mut Tx<'_>, name: &DeviceName) -> Result<Option<Device>, StoreError> {
+    let rows = tx.rows(select!("WHERE d.name = $1 ORDER BY n.position"), &[name.as_str().into()]).await?;
+    Ok(gather(rows)?.pop())
+}
+
+/// The devices behind `after`, oldest first.
+pub async fn list(tx: &mut Tx<'_>, after: Option<DeviceId>, limit: u32) -> Result<Vec<Device>, StoreError> {
+    let sql = select!(
+        "WHERE d.id IN (SELECT id FROM device WHERE id > $1 ORDER BY id LIMIT $2) ORDER BY d.id, n.position"
+    );
+    gather(tx.rows(sql, &[crate::after(after), limit.into()]).await?)
+}
+
+/// The devices that may have a name without challenge, oldest first.
+pub async fn list_by_identifier(tx: &mut Tx<'_>, identifier: &Identifier) -> Result<Vec<Device>, StoreError> {
+    let sql = select!(
+        "WHERE d.id IN (SELECT device_id FROM device_name WHERE kind = $1 AND value = $2) ORDER BY d.id, n.position"
+    );
+    gather(tx.rows(sql, &[identifier.kind().into(), identifier.value().into()]).await?)
+}
+
+/// Writes name, profile and state; the new version. Names for certificates are changed by [`set_names`].
+pub async fn update(tx: &mut Tx<'_>, device: &Device) -> Result<i64, StoreError> {
+    let (state, since) = columns(device.state);
+    let sql = "UPDATE device SET name = $3, profile = $4, state = $5, state_at = $6, version = version + 1 \
+               WHERE id = $1 AND version = $2";
+    let values = [
+        Value::text(device.id),
+        device.version.into(),
+        device.name.as_str().into(),
+        device.profile.as_str().into(),
+        state.into(),
+        since.into(),
+    ];
+    crate::guard(tx.execute(sql, &values).await?, TABLE, device.id)?;
+    Ok(device.version + 1)
+}
+
+/// Writes the names that a device may have without challenge; the new version of the device.
+pub async fn set_names(
+    tx: &mut Tx<'_>,
+    id: DeviceId,
+    dns: &[DnsName],
+    ips: &[IpAddr],
+    version: i64,
+) -> Result<i64, StoreError> {
+    let sql = "UPDATE device SET version = version + 1 WHERE id = $1 AND version = $2";
+    crate::guard(tx.execute(sql, &[Value::text(id), version.into()]).await?, TABLE, id)?;
+    tx.execute("DELETE FROM device_name WHERE device_id = $1", &[Value::text(id)]).await?;
+    insert_names(tx, id, dns, ips).await?;
+    Ok(version + 1)
+}
+
+/// Remembers that a device was heard of, never an earlier time than is known. Changes no version: it decides nothing.
+pub async fn touch_last_seen(tx: &mut Tx<'_>, id: DeviceId, at: Timestamp) -> Result<(), StoreError> {
+    let sql = "UPDATE device SET last_seen_at = $2 WHERE id = $1 AND (last_seen_at IS NULL OR last_seen_at < $2)";
+    tx.execute(sql, &[Value::text(id), at.into()]).await.map(drop)
+}
+
+async fn insert_names(
+    tx: &mut Tx<'_>,
+    device: DeviceId,
+    dns: &[DnsName],
+    ips: &[IpAddr],
+) -> Result<(), StoreError> {
+    let dns = dns.iter().map(|name| ("dns", name.to_string()));
+    let names = dns.chain(ips.iter().map(|address| ("ip", address.to_string()))).collect::<Vec<_>>();
+    for (position, (kind, value)) in (0_i64..).zip(names) {
+        tx.execute(
+            "INSERT INTO device_name (device_id, position, kind, value) VALUES ($1, $2, $3, $4)",
+            &[Value::text(device), position.into(), kind.into(), value.into()],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+const fn columns(state: DeviceState) -> (&'static str, Option<Timestamp>) {
+    match state {
+        DeviceState::Registered => ("registered", None),
+        DeviceState::Enrolled { at } => ("enrolled", Some(at)),
+        DeviceState::Retired { at } => ("retired", Some(at)),
+        DeviceState::Compromised { at } => ("compromised", Some(at)),
+    }
+}
+
+/// Rows of one device follow each other.
+fn gather(rows: Vec<Row>) -> Result<Vec<Device>, StoreError> {
+    let mut gathered: Vec<Device> = Vec::new();
+    for row in rows {
+        let mut fields = row.fields(TABLE);
+        let device = load(&mut fields)?;
+        if gathered.last().is_none_or(|last| last.id != device.id) {
+            gathered.push(device);
+        }
+        let Some(kind) = fields.maybe_text()? else { continue };
+        let value = fields.text()?;
+        let name = text::identifier(&fields, &kind, &value)?;
+        match (gathered.last_mut(), name) {
+            (Some(last), Identifier::Dns(name)) => last.dns.push(name),
+            (Some(last), Identifier::Ip(address)) => last.ips.push(address),
+            (None, _) => {}
+        }
+    }
+    Ok(gathered)
+}
+
+fn load(fields: &mut Fields) -> Result<Device, StoreError> {
+    Ok(Device {
+        id: fields.id()?,
+        site: fields.parse()?,
+        name: fields.parse()?,
+        profile: fields.parse()?,
+        dns: Vec::new(),
+        ips: Vec::new(),
+        state: match (fields.text()?.as_str(), fields.maybe_time()?) {
+            ("registered", None) => DeviceState::Registered,
+            ("enrolled", Some(at)) => DeviceState::Enrolled { at },
+            ("retired", Some(at)) => DeviceState::Retired { at },
+            ("compromised", Some(at)) => DeviceState::Compromised { at },
+            (word, at) => {
+                return Err(fields.corrupt(format!("state `{word}` {} time", crate::with(at.is_some()))));
+            }
+        },
+        created_at: fields.time()?,
+        last_seen_at: fields.maybe_time()?,
+        version: fields.int()?,
+    })
+}

@@ -1,0 +1,23 @@
+//! The few words in which the two databases differ. Everything else is written once.
+
+use crate::tx::Tx;
+
+/// After a `SELECT` whose rows are about to be changed by one of many workers: leave out what another worker holds.
+/// SQLite has one writer, so nothing is ever held.
+pub(crate) fn skip_locked(tx: &Tx<'_>) -> &'static str {
+    if tx.is_postgres() { " FOR UPDATE SKIP LOCKED" } else { "" }
+}
+
+/// Whether the schema has a table, for the time before the first migration. `$1` is its name.
+pub(crate) fn table_exists(tx: &Tx<'_>) -> &'static str {
+    if tx.is_postgres() {
+        "SELECT 1 FROM pg_catalog.pg_class WHERE oid = to_regclass($1)"
+    } else {
+        "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = $1"
+    }
+}
+
+/// The type of bytes.
+pub(crate) fn bytes(tx: &Tx<'_>) -> &'static str {
+    if tx.is_postgres() { "BYTEA" } else { "BLOB" }
+}

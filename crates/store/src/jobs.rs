@@ -1,0 +1,133 @@
+//! Work that survives a crash: written in the transaction that owes it, claimed under a lease, done more than once
+//! when a lease runs out. What a kind of job means is not known here.
+
+use pki_core::ids::JobId;
+use pki_core::time::Timestamp;
+
+use crate::dialect;
+use crate::error::StoreError;
+use crate::tx::Tx;
+use crate::value::{Row, Value};
+
+const TABLE: &str = "job";
+
+/// A piece of work to be written down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewJob<'a> {
+    /// Identifier.
+    pub id: JobId,
+    /// What to do.
+    pub kind: &'a str,
+    /// With what.
+    pub subject: &'a str,
+    /// When, at the earliest.
+    pub run_at: Timestamp,
+    /// When it was written down.
+    pub created_at: Timestamp,
+}
+
+/// A piece of work that was claimed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// Identifier.
+    pub id: JobId,
+    /// What to do.
+    pub kind: String,
+    /// With what.
+    pub subject: String,
+    /// How often it was claimed, this time included; the guard of [`retry`].
+    pub attempts: u32,
+    /// When it was written down.
+    pub created_at: Timestamp,
+    /// What went wrong the last time.
+    pub last_error: Option<String>,
+}
+
+/// Adds a job.
+pub async fn insert(tx: &mut Tx<'_>, job: &NewJob<'_>) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO job (id, kind, subject, run_at, attempts, created_at) VALUES ($1, $2, $3, $4, 0, $5)",
+        &[Value::text(job.id), job.kind.into(), job.subject.into(), job.run_at.into(), job.created_at.into()],
+    )
+    .await
+    .map(drop)
+}
+
+/// Adds a job unless one of its kind and subject waits already, which is then drawn forward to the earlier time;
+/// whether it was added. One that is being worked on does not count: it may have begun before what happened now.
+pub async fn insert_unless_waiting(tx: &mut Tx<'_>, job: &NewJob<'_>) -> Result<bool, StoreError> {
+    let waiting = "SELECT id FROM job WHERE kind = $1 AND subject = $2 AND leased_until IS NULL ORDER BY id LIMIT 1";
+    let Some(row) = tx.row(waiting, &[job.kind.into(), job.subject.into()]).await? else {
+        insert(tx, job).await?;
+        return Ok(true);
+    };
+    let id: JobId = row.fields(TABLE).id()?;
+    let forward = "UPDATE job SET run_at = $2 WHERE id = $1 AND run_at > $2";
+    tx.execute(forward, &[Value::text(id), job.run_at.into()]).await?;
+    Ok(false)
+}
+
+/// Claims what is due and not under another's lease, the longest due first.
+pub async fn claim_due(
+    tx: &mut Tx<'_>,
+    now: Timestamp,
+    owner: &str,
+    lease_until: Timestamp,
+    limit: u32,
+) -> Result<Vec<Job>, StoreError> {
+    let sql = format!(
+        "UPDATE job SET lease_owner = $2, leased_until = $3, attempts = attempts + 1 WHERE id IN \
+         (SELECT id FROM job WHERE run_at <= $1 AND (leased_until IS NULL OR leased_until <= $1) \
+          ORDER BY run_at, id LIMIT $4{}) \
+         RETURNING id, kind, subject, attempts, created_at, last_error",
+        dialect::skip_locked(tx)
+    );
+    let rows = tx.rows(sql, &[now.into(), owner.into(), lease_until.into(), limit.into()]).await?;
+    let mut jobs = rows.into_iter().map(load).collect::<Result<Vec<_>, _>>()?;
+    // RETURNING promises no order
+    jobs.sort_by_key(|job| job.id);
+    Ok(jobs)
+}
+
+/// Removes a job that is done, whoever did it; whether it was there.
+pub async fn finish(tx: &mut Tx<'_>, id: JobId) -> Result<bool, StoreError> {
+    Ok(tx.execute("DELETE FROM job WHERE id = $1", &[Value::text(id)]).await? == 1)
+}
+
+/// Gives a claimed job back, to be run at `run_at`; whether it was still this claim's.
+pub async fn retry(tx: &mut Tx<'_>, job: &Job, run_at: Timestamp, error: &str) -> Result<bool, StoreError> {
+    let sql = "UPDATE job SET run_at = $3, last_error = $4, lease_owner = NULL, leased_until = NULL \
+               WHERE id = $1 AND attempts = $2";
+    // an error text has no bound of its own
+    let error: String = error.chars().take(1000).collect();
+    let values = [Value::text(job.id), job.attempts.into(), run_at.into(), error.into()];
+    Ok(tx.execute(sql, &values).await? == 1)
+}
+
+/// When the next job is due, or its lease runs out.
+pub async fn next_run_at(tx: &mut Tx<'_>) -> Result<Option<Timestamp>, StoreError> {
+    let sql = "SELECT min(CASE WHEN leased_until IS NOT NULL AND leased_until > run_at THEN leased_until \
+               ELSE run_at END) FROM job";
+    let row = tx.row(sql, &[]).await?;
+    row.map_or(Ok(None), |row| row.fields(TABLE).maybe_time())
+}
+
+/// How many jobs wait or run, and how many of them have failed before.
+pub async fn count(tx: &mut Tx<'_>) -> Result<(i64, i64), StoreError> {
+    let sql = "SELECT count(*), count(last_error) FROM job";
+    let Some(row) = tx.row(sql, &[]).await? else { return Ok((0, 0)) };
+    let mut fields = row.fields(TABLE);
+    Ok((fields.int()?, fields.int()?))
+}
+
+fn load(row: Row) -> Result<Job, StoreError> {
+    let mut fields = row.fields(TABLE);
+    Ok(Job {
+        id: fields.id()?,
+        kind: fields.text()?,
+        subject: fields.text()?,
+        attempts: fields.u32()?,
+        created_at: fields.time()?,
+        last_error: fields.maybe_text()?,
+    })
+}

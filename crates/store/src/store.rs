@@ -1,0 +1,154 @@
+//! The store: opened once, shared by everything that reads or writes.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::engine::location::Location;
+use crate::engine::postgres::Postgres;
+use crate::engine::sqlite::Sqlite;
+use crate::error::StoreError;
+use crate::migrate;
+use crate::tx::Tx;
+
+/// How long a search may take.
+const SCAN_LIMIT: Duration = Duration::from_secs(10);
+
+/// How to open a store.
+#[derive(Clone, Copy)]
+pub struct OpenOptions<'a> {
+    /// `sqlite:PATH` or `postgres://USER@HOST/DATABASE`.
+    pub url: &'a str,
+    /// Where relative paths start.
+    pub base_dir: &'a Path,
+    /// How long to wait for a lock of another process, or for a connection.
+    pub patience: Duration,
+}
+
+impl<'a> OpenOptions<'a> {
+    /// Five seconds of patience.
+    pub const fn new(url: &'a str, base_dir: &'a Path) -> Self {
+        Self { url, base_dir, patience: Duration::from_secs(5) }
+    }
+}
+
+impl fmt::Debug for OpenOptions<'_> {
+    /// Without the address: it may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OpenOptions {{ base_dir: {:?}, patience: {:?}, .. }}", self.base_dir, self.patience)
+    }
+}
+
+/// A database. Clones share it.
+#[derive(Clone)]
+pub struct Store(Arc<Engine>);
+
+pub(crate) enum Engine {
+    Sqlite(Sqlite),
+    Postgres(Postgres),
+}
+
+impl Store {
+    /// Opens the database and refuses one that this program does not understand. Does not migrate.
+    pub async fn open(options: OpenOptions<'_>) -> Result<Self, StoreError> {
+        let engine = match Location::parse(options.url, options.base_dir)? {
+            Location::Sqlite(path) => Engine::Sqlite(Sqlite::open(&path, options.patience)?),
+            Location::Postgres(to, database) => {
+                Engine::Postgres(Postgres::open(*to, database, options.patience).await?)
+            }
+        };
+        let store = Self(Arc::new(engine));
+        store.pending_migrations().await?;
+        Ok(store)
+    }
+
+    /// Applies what is pending, one transaction a migration; the names of those applied. Several servers may call
+    /// it at once.
+    pub async fn migrate(&self) -> Result<Vec<String>, StoreError> {
+        migrate::run(&self.0).await
+    }
+
+    /// The names of migrations that are not applied yet, oldest first.
+    pub async fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
+        migrate::pending(self).await
+    }
+
+    /// Runs `body` in a transaction and commits it; rolls back when it returns an error.
+    ///
+    /// The body does nothing but SQL and decisions: it may run more than once, and on SQLite it is polled once, on
+    /// the writer's thread. When this returns `Ok`, the changes are on the disk. A caller that drops the future does
+    /// not stop the transaction.
+    pub async fn write<T, E, F>(&self, body: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: AsyncFn(&mut Tx<'_>) -> Result<T, E> + Send + Sync + 'static,
+    {
+        match &*self.0 {
+            Engine::Sqlite(sqlite) => sqlite.write(body).await,
+            Engine::Postgres(postgres) => postgres.write(body).await,
+        }
+    }
+
+    /// Runs `body` on one snapshot of the database; on SQLite in the calling thread, so it reads by key and little.
+    pub async fn read<T, E, F>(&self, body: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: AsyncFn(&mut Tx<'_>) -> Result<T, E> + Send + Sync + 'static,
+    {
+        match &*self.0 {
+            Engine::Sqlite(sqlite) => sqlite.read(body).await,
+            Engine::Postgres(postgres) => postgres.read(body, None).await,
+        }
+    }
+
+    /// Runs a search or a long list on one snapshot; on SQLite in a thread of its own. What takes more than ten
+    /// seconds is stopped ([`StoreError::TooSlow`]).
+    pub async fn scan<T, E, F>(&self, body: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: AsyncFn(&mut Tx<'_>) -> Result<T, E> + Send + Sync + 'static,
+    {
+        match &*self.0 {
+            Engine::Sqlite(sqlite) => sqlite.scan(body, SCAN_LIMIT).await,
+            Engine::Postgres(postgres) => postgres.read(body, Some(SCAN_LIMIT)).await,
+        }
+    }
+
+    /// Whether both reading and writing are possible now.
+    pub async fn health(&self) -> Result<(), StoreError> {
+        let ask = async |tx: &mut Tx<'_>| tx.row("SELECT 1", &[]).await.map(drop);
+        self.read(ask).await?;
+        self.write(ask).await
+    }
+
+    /// The database as messages name it: never with a password.
+    pub fn name(&self) -> &str {
+        match &*self.0 {
+            Engine::Sqlite(sqlite) => &sqlite.database().0,
+            Engine::Postgres(postgres) => &postgres.database().0,
+        }
+    }
+
+    /// Whether several servers may work on this database.
+    pub fn is_shared(&self) -> bool {
+        matches!(&*self.0, Engine::Postgres(_))
+    }
+
+    /// Finishes what was handed in and closes the database; later calls fail with [`StoreError::Closed`].
+    pub async fn close(&self) {
+        match &*self.0 {
+            Engine::Sqlite(sqlite) => sqlite.close().await,
+            Engine::Postgres(postgres) => postgres.close().await,
+        }
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Store({})", self.name())
+    }
+}

@@ -1,0 +1,97 @@
+//! Issuers, their certificates and their lists.
+
+use pki_core::ids::{CertificateId, IssuerId, SiteName};
+use store::crls::{self, CrlRecord};
+use store::issuers::{self, IssuerCertificateRecord, IssuerRecord, IssuerState};
+use store::{Store, StoreError};
+
+use crate::fixtures::{at, entropy, read, write};
+
+crate::on_both! { come_back_as_they_were, one_record_for_a_key, states_are_guarded, list_numbers_only_rise }
+
+fn issuer(seconds: i64) -> IssuerRecord {
+    IssuerRecord {
+        id: IssuerId::random(&entropy()),
+        site: SiteName::home(),
+        name: "Site CA 1".to_owned(),
+        key_id: "issuing-1".to_owned(),
+        algorithm: "ECDSA P-256".to_owned(),
+        spki_sha256: pki_core::random::bytes(&entropy()),
+        state: IssuerState::Active,
+        created_at: at(seconds),
+    }
+}
+
+async fn stored(store: &Store, seconds: i64) -> IssuerRecord {
+    let issuer = issuer(seconds);
+    let to_store = issuer.clone();
+    write(store, async move |tx| issuers::insert(tx, &to_store).await).await.unwrap();
+    issuer
+}
+
+async fn come_back_as_they_were(store: &Store) {
+    let (root, issuing) = (stored(store, 1).await, stored(store, 2).await);
+    let certificate = |parent: Option<IssuerId>, seconds: i64| IssuerCertificateRecord {
+        id: CertificateId::new(at(seconds), &entropy()),
+        issuer: issuing.id,
+        parent,
+        der: vec![0x30; 900],
+        not_before: at(0),
+        not_after: at(1_000_000),
+        sha256: pki_core::random::bytes(&entropy()),
+        created_at: at(seconds),
+    };
+    let certificates = [certificate(Some(root.id), 1), certificate(None, 2)];
+    let to_store = certificates.clone();
+    write(store, async move |tx| {
+        for certificate in &to_store {
+            issuers::insert_certificate(tx, certificate).await?;
+        }
+        Ok(())
+    })
+    .await
+    .unwrap();
+    let id = issuing.id;
+    let [older, newer] = certificates;
+    assert_eq!(read(store, async move |tx| issuers::list_certificates(tx, id).await).await, [newer, older]);
+    assert_eq!(read(store, async move |tx| issuers::find(tx, id).await).await.as_ref(), Some(&issuing));
+    assert_eq!(read(store, async |tx| issuers::list(tx).await).await, [root, issuing]);
+}
+
+async fn one_record_for_a_key(store: &Store) {
+    let mut twin = stored(store, 1).await;
+    twin.id = IssuerId::random(&entropy());
+    let error = write(store, async move |tx| issuers::insert(tx, &twin).await).await.unwrap_err();
+    assert!(error.is_duplicate(), "{error}");
+}
+
+async fn states_are_guarded(store: &Store) {
+    let id = stored(store, 1).await.id;
+    let retire =
+        async move |tx: &mut store::Tx<'_>| issuers::set_state(tx, id, IssuerState::Active, IssuerState::Retired).await;
+    write(store, retire).await.unwrap();
+    assert_eq!(read(store, async move |tx| issuers::find(tx, id).await).await.unwrap().state, IssuerState::Retired);
+    assert!(matches!(write(store, retire).await, Err(StoreError::Conflict { .. })));
+}
+
+async fn list_numbers_only_rise(store: &Store) {
+    let issuer = stored(store, 1).await.id;
+    let publish = async |shard: Option<u32>, number: u64, previous: Option<u64>| {
+        let der = vec![u8::try_from(number).unwrap(); 300];
+        let crl = CrlRecord { issuer, shard, number, this_update: at(1), next_update: at(2), der };
+        write(store, async move |tx| crls::publish(tx, &crl, previous).await).await
+    };
+    let conflicts = |outcome: Result<(), StoreError>| matches!(outcome, Err(StoreError::Conflict { .. }));
+    assert!(conflicts(publish(None, 10, Some(9)).await), "there is no list to replace");
+    publish(None, 10, None).await.unwrap();
+    publish(Some(0), 5, None).await.unwrap();
+    assert!(conflicts(publish(None, 11, None).await), "there is a list already");
+    assert!(conflicts(publish(None, 12, Some(9)).await), "another number stands there");
+    assert!(conflicts(publish(None, 10, Some(10)).await), "the number does not rise");
+    publish(None, 11, Some(10)).await.unwrap();
+    let complete = read(store, async move |tx| crls::find(tx, issuer, None).await).await.unwrap();
+    assert_eq!((complete.number, complete.shard, complete.der[0]), (11, None, 11));
+    let numbers: Vec<_> = read(store, async |tx| crls::list(tx).await).await.iter().map(|crl| (crl.shard, crl.number)).collect();
+    assert_eq!(numbers, [(None, 11), (Some(0), 5)]);
+    assert_eq!(read(store, async move |tx| crls::find(tx, issuer, Some(1)).await).await, None);
+}

@@ -1,0 +1,70 @@
+//! When the CA suggests to renew (RFC 9773).
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use pki_core::time::Timestamp;
+use pki_core::x509::certificate::Certificate;
+use serde::Deserialize;
+
+use super::client::{read_json, unexpected};
+use super::{AcmeClient, AcmeError};
+
+/// When a CA says nothing of the kind (RFC 9773 section 4.3 leaves it open).
+const ASK_AGAIN: Duration = Duration::from_secs(6 * 3600);
+
+/// A suggested renewal window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// Its begin.
+    pub start: Timestamp,
+    /// Its end.
+    pub end: Timestamp,
+    /// How long the answer holds.
+    pub ask_again_after: Duration,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RenewalInfo {
+    suggested_window: SuggestedWindow,
+}
+
+#[derive(Deserialize)]
+struct SuggestedWindow {
+    start: String,
+    end: String,
+}
+
+/// The certificate id (RFC 9773 section 4.1); none when the certificate does not name its issuer's key.
+pub(crate) fn certificate_id(certificate: &Certificate) -> Option<String> {
+    let key = BASE64_URL_SAFE_NO_PAD.encode(certificate.authority_key_identifier()?);
+    let serial = certificate.serial();
+    let mut octets = serial.octets().to_vec();
+    // ARI-1: the content octets of the DER integer, whose first bit is its sign.
+    if octets.first().is_some_and(|first| *first >= 0x80) {
+        octets.insert(0, 0);
+    }
+    Some(format!("{key}.{}", BASE64_URL_SAFE_NO_PAD.encode(octets)))
+}
+
+impl AcmeClient {
+    /// The window for a certificate; `None` when the CA offers none.
+    pub async fn renewal_window(&mut self, certificate: &Certificate) -> Result<Option<Window>, AcmeError> {
+        const ACTION: &str = "ask when to renew";
+        let (Some(base), Some(id)) = (self.directory.renewal_info.clone(), certificate_id(certificate)) else {
+            return Ok(None);
+        };
+        let response = self.get(ACTION, &format!("{base}/{id}")).await?;
+        let info: RenewalInfo = read_json(ACTION, &response)?;
+        let time = |text: &str| Timestamp::parse_rfc3339(text);
+        let (Some(start), Some(end)) = (time(&info.suggested_window.start), time(&info.suggested_window.end)) else {
+            return Err(unexpected(ACTION, "the window's times cannot be read".to_owned()));
+        };
+        if end <= start {
+            return Err(unexpected(ACTION, format!("the window ends ({end}) before it begins ({start})")));
+        }
+        Ok(Some(Window { start, end, ask_again_after: response.retry_after().unwrap_or(ASK_AGAIN) }))
+    }
+}

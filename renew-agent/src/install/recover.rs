@@ -1,0 +1,140 @@
+//! What is done with `live/NAME` after a start, a failed reload or a power cut.
+//!
+//! The journal is the `debt` of the state file: it names the generation that is to be current *before* the link
+//! moves, so that a start completes a swap that was cut short, and falls back to the newest good generation when
+//! the current one is damaged.
+
+use pki_core::time::Timestamp;
+
+use super::generation::Unsound;
+use super::{Generation, InstallError, Live};
+use crate::state::{self, CertificateState, Debt, Held, Home};
+
+/// What a start found.
+#[derive(Debug)]
+pub enum Recovered {
+    /// No certificate yet.
+    Nothing,
+    /// The current generation is whole.
+    Sound(Generation),
+    /// The swap that was cut short is done.
+    Completed(Generation),
+    /// The current generation is damaged; the newest good one stands in its place.
+    FellBack {
+        /// Now current.
+        to: Generation,
+        /// What was wrong with the other.
+        because: String,
+    },
+    /// No generation is good.
+    Lost {
+        /// What was wrong with the current one.
+        because: String,
+    },
+}
+
+/// Puts a written generation into service: journal, swap.
+pub fn publish(
+    home: &Home,
+    live: &Live,
+    state: &mut CertificateState,
+    generation: &Generation,
+    served_before: Option<bool>,
+    now: Timestamp,
+) -> Result<(), InstallError> {
+    failpoint::failpoint!("agent.install.before_journal");
+    state.order = None;
+    state.failure = None;
+    state.debt = Some(owed(generation, served_before, now));
+    state::save(&home.certificate_state(&live.name), state)?;
+    failpoint::failpoint!("agent.install.before_swap");
+    live.swap_to(generation.number)?;
+    failpoint::failpoint!("agent.install.swapped");
+    // The key now stands in its generation; kept here it would be used for a second certificate.
+    crate::files::remove_if_there(&home.pending_key(&live.name))?;
+    live.prune(state.held.as_ref().map(|held| held.generation))
+}
+
+/// Takes the generation in debt back and returns to `previous`, which must be whole.
+pub fn roll_back(
+    home: &Home,
+    live: &Live,
+    state: &mut CertificateState,
+    previous: &Generation,
+    now: Timestamp,
+) -> Result<(), InstallError> {
+    let refused = state.debt.as_ref().map_or(0, |debt| debt.generation);
+    let attempts = state.held.as_ref().filter(|held| held.generation == refused).map_or(0, |held| held.attempts);
+    state.held = Some(Held { generation: refused, attempts: attempts.saturating_add(1) });
+    state.debt = Some(owed(previous, None, now));
+    state::save(&home.certificate_state(&live.name), state)?;
+    failpoint::failpoint!("agent.rollback.before_swap");
+    live.swap_to(previous.number)
+}
+
+fn owed(generation: &Generation, served_before: Option<bool>, now: Timestamp) -> Debt {
+    Debt {
+        generation: generation.number,
+        leaf_sha256: generation.leaf_sha256(),
+        since: now,
+        served_before,
+        failure: None,
+    }
+}
+
+/// Makes `current` point at a whole generation again, if there is one. Repeating it changes nothing.
+pub fn recover(
+    home: &Home,
+    live: &Live,
+    state: &mut CertificateState,
+    now: Timestamp,
+) -> Result<Recovered, InstallError> {
+    sweep(live)?;
+    let current = live.current_number();
+    let journalled = state.debt.as_ref().map(|debt| debt.generation);
+    if let Some(number) = journalled.filter(|number| Some(*number) != current)
+        && let Ok(generation) = live.read(number)
+    {
+        live.swap_to(number)?;
+        return Ok(Recovered::Completed(generation));
+    }
+    let because = match current.map(|number| live.read(number)) {
+        Some(Ok(generation)) => return Ok(Recovered::Sound(generation)),
+        Some(Err(Unsound::File(error))) => return Err(error.into()),
+        Some(Err(error)) => error.to_string(),
+        None => "`current` points nowhere".to_owned(),
+    };
+    match newest_good(live)? {
+        Some(to) => {
+            state.debt = Some(owed(&to, None, now));
+            state::save(&home.certificate_state(&live.name), state)?;
+            live.swap_to(to.number)?;
+            Ok(Recovered::FellBack { to, because })
+        }
+        None if current.is_none() => Ok(Recovered::Nothing),
+        None => Ok(Recovered::Lost { because }),
+    }
+}
+
+/// The newest whole generation.
+fn newest_good(live: &Live) -> Result<Option<Generation>, InstallError> {
+    let numbers = live.numbers()?;
+    Ok(numbers.into_iter().rev().find_map(|number| live.read(number).ok()))
+}
+
+/// The newest whole generation before `number`.
+pub fn previous(live: &Live, number: u64) -> Result<Option<Generation>, InstallError> {
+    let numbers = live.numbers()?;
+    Ok(numbers.into_iter().rev().filter(|other| *other < number).find_map(|other| live.read(other).ok()))
+}
+
+/// Removes generations that a power cut left half-written or half-removed; `current` is judged elsewhere.
+fn sweep(live: &Live) -> Result<(), InstallError> {
+    let current = live.current_number();
+    for number in live.numbers()? {
+        if Some(number) != current && !live.generation_dir(number).join("meta.json").exists() {
+            live.remove(number)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! Debian's nginx, in a folder of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use nix::unistd::geteuid;
+
+use crate::folders::Folder;
+use crate::ports::Port;
+use crate::process::{Process, run};
+use crate::wait;
+
+/// Where Debian puts it.
+pub const BINARY: &str = "/usr/sbin/nginx";
+
+/// A running nginx that serves HTTPS with the certificate of one `live/NAME` folder.
+pub struct Nginx {
+    process: Process,
+    port: Port,
+    folder: Folder,
+}
+
+impl Nginx {
+    /// Starts it and waits until it accepts connections. `live` holds the `current` link.
+    pub async fn start(live: &Path) -> Self {
+        let (folder, port) = (Folder::new(), Port::take());
+        for name in ["body", "proxy", "fastcgi", "uwsgi", "scgi"] {
+            folder.sub(name);
+        }
+        std::fs::write(folder.path().join("nginx.conf"), configuration(folder.path(), live, &port)).unwrap();
+        let process = launch(&folder);
+        let mut nginx = Self { process, port, folder };
+        nginx.accepts().await;
+        nginx
+    }
+
+    /// The HTTPS address.
+    pub fn address(&self) -> String {
+        self.port.address()
+    }
+
+    /// The file with the master's process id.
+    pub fn pid_file(&self) -> PathBuf {
+        self.folder.path().join("nginx.pid")
+    }
+
+    /// The `[certificate.service]` and `[[certificate.probe]]` sections with which an agent reloads and sees it.
+    pub fn agent_sections(&self) -> String {
+        format!(
+            "[certificate.service]\ntype = \"nginx\"\npid_file = \"{}\"\nbinary = \"{BINARY}\"\nconfig = \"{}\"\nprefix = \"{}\"\n\n\
+             [[certificate.probe]]\naddress = \"{}\"\nserver_name = \"localhost\"\n",
+            self.pid_file().display(),
+            self.folder.path().join("nginx.conf").display(),
+            self.folder.path().display(),
+            self.address(),
+        )
+    }
+
+    /// Its process id.
+    pub fn master(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Kills it with its workers.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Starts it again on the same port.
+    pub async fn start_again(&mut self) {
+        self.process = launch(&self.folder);
+        self.accepts().await;
+    }
+
+    /// Ends it as an operator would.
+    pub async fn stop(mut self) {
+        assert!(self.process.stop().await.success(), "{}", self.process.log());
+    }
+
+    async fn accepts(&mut self) {
+        let (process, address) = (&mut self.process, self.port.address());
+        wait::until_true("nginx to accept", 20, async || {
+            process.must_run();
+            tokio::net::TcpStream::connect(&address).await.is_ok()
+        })
+        .await;
+    }
+}
+
+fn launch(folder: &Folder) -> Process {
+    let mut command = Command::new(BINARY);
+    command.arg("-p").arg(folder.path()).arg("-c").arg(folder.path().join("nginx.conf"));
+    // Before it has read its configuration nginx complains to a log that was compiled in, unless told otherwise.
+    command.arg("-e").arg(folder.path().join("error.log"));
+    Process::start("nginx", &mut command, folder.path().join("error.log"))
+}
+
+fn configuration(folder: &Path, live: &Path, port: &Port) -> String {
+    let folder = folder.display();
+    let current = live.join("current");
+    let current = current.display();
+    let user = if geteuid().is_root() { "user root root;" } else { "" };
+    format!(
+        r#"daemon off;
+{user}
+worker_processes 2;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log info;
+events {{ worker_connections 256; }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    keepalive_timeout 60s;
+    keepalive_requests 1000000;
+    server {{
+        listen {address} ssl;
+        server_name localhost;
+        ssl_certificate {current}/fullchain.pem;
+        ssl_certificate_key {current}/key.pem;
+        location / {{ return 200 "served\n"; }}
+    }}
+}}
+"#,
+        address = port.address(),
+    )
+}
+
+/// The version line, for messages and the record of a run.
+pub async fn version() -> String {
+    run(Command::new(BINARY).arg("-v")).await.stderr
+}
