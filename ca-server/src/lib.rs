@@ -5,7 +5,7 @@
 
 pub mod app;
 pub mod ceremony;
-// pub mod cli;
+pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod flows;

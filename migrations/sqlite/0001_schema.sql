@@ -180,9 +180,9 @@ CREATE TABLE certificate (
 ) STRICT;
 
 CREATE INDEX certificate_device ON certificate (device_id, id) WHERE device_id IS NOT NULL;
-CREATE INDEX certificate_end ON certificate (not_after);
+CREATE INDEX certificate_end ON certificate (not_after, id);
 CREATE INDEX certificate_planned ON certificate (created_at) WHERE state = 'planned';
-CREATE INDEX certificate_revoked ON certificate (issuer_id, shard, not_after) WHERE state = 'revoked';
+CREATE INDEX certificate_revoked ON certificate (issuer_id, not_after, shard) WHERE state = 'revoked';
 
 -- What names are searched by: `=` and the name, and for DNS names `<` and the labels reversed, each with a dot
 -- (`<test.site.gw-1.`), so that everything under a domain is one range.

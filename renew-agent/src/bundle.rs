@@ -198,7 +198,8 @@ fn der(certificate: &Certificate) -> CertificateDer<'_> {
 
 fn describe(error: &webpki::Error, judged: Timestamp) -> String {
     match error {
-        webpki::Error::UnknownIssuer => {
+        // A CA made anew under the same name has the same issuer with another key.
+        webpki::Error::UnknownIssuer | webpki::Error::InvalidSignatureForPublicKey => {
             "its issuer is unknown here; the CA has another root now: enrol again with a fresh token".to_owned()
         }
         webpki::Error::CertExpired { .. } => {

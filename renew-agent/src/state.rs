@@ -251,6 +251,8 @@ pub struct CertificateState {
     pub unreported: Option<String>,
     /// When the CA suggests to renew the certificate (RFC 9773).
     pub suggested: Option<Suggestion>,
+    /// When to ask for that next.
+    pub ask_window_at: Option<Timestamp>,
 }
 
 impl Document for CertificateState {
@@ -288,6 +290,8 @@ pub struct Debt {
     pub leaf_sha256: String,
     /// When the debt was made.
     pub since: Timestamp,
+    /// The generation that was in service before.
+    pub came_from: Option<u64>,
     /// Whether the service shook hands before the swap; unknown without a probe.
     pub served_before: Option<bool>,
     /// Reloads that failed so far.
@@ -301,6 +305,8 @@ pub struct Held {
     pub generation: u64,
     /// How often it was taken back.
     pub attempts: u32,
+    /// How often any generation was taken back since the service last accepted one.
+    pub refusals: u32,
 }
 
 /// What a probe saw.
@@ -314,7 +320,7 @@ pub struct ProbeRecord {
     pub detail: String,
 }
 
-/// A renewal window that the CA suggested (RFC 9773 section 4.2), and the point this node chose within it.
+/// A renewal window that the CA suggested (RFC 9773 section 4.2).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Suggestion {
     /// For which leaf, hexadecimal SHA-256.
@@ -323,8 +329,6 @@ pub struct Suggestion {
     pub start: Timestamp,
     /// End of the window.
     pub end: Timestamp,
-    /// When to ask again.
-    pub ask_again: Timestamp,
 }
 
 #[cfg(test)]
@@ -339,7 +343,7 @@ mod tests {
         let path = home.certificate_state("web");
         assert_eq!(load::<CertificateState>(&path).unwrap(), None);
         let state = CertificateState {
-            held: Some(Held { generation: 4, attempts: 1 }),
+            held: Some(Held { generation: 4, attempts: 1, refusals: 1 }),
             ..CertificateState::default()
         };
         save(&path, &state).unwrap();

@@ -48,7 +48,8 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
 
 /// All certificates of a PEM file.
 pub fn chain(path: &Path) -> Vec<CertificateDer<'static>> {
-    let all: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).unwrap_or_else(|e| panic!("{}: {e}", path.display())).collect();
+    let all: Result<Vec<_>, _> =
+        CertificateDer::pem_file_iter(path).unwrap_or_else(|e| panic!("{}: {e}", path.display())).collect();
     let all = all.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     assert!(!all.is_empty(), "{} holds no certificate", path.display());
     all

@@ -7,7 +7,7 @@ use nix::unistd::geteuid;
 
 use crate::folders::Folder;
 use crate::ports::Port;
-use crate::process::{Process, run};
+use crate::process::Process;
 use crate::wait;
 
 /// Where Debian puts it.
@@ -127,9 +127,4 @@ http {{
 "#,
         address = port.address(),
     )
-}
-
-/// The version line, for messages and the record of a run.
-pub async fn version() -> String {
-    run(Command::new(BINARY).arg("-v")).await.stderr
 }

@@ -163,9 +163,11 @@ mod tests {
         let process = Process::start("sh", &mut command, folder.path().join("log"));
         let child = wait::until("the child's id", 10, async || process.log().trim().parse::<i32>().ok()).await;
         drop(process);
-        wait::until_true("the end of the child", 10, async || match std::fs::read_to_string(format!("/proc/{child}/stat")) {
-            Ok(stat) => stat.contains(") Z "),
-            Err(_) => true,
+        wait::until_true("the end of the child", 10, async || {
+            match std::fs::read_to_string(format!("/proc/{child}/stat")) {
+                Ok(stat) => stat.contains(") Z "),
+                Err(_) => true,
+            }
         })
         .await;
     }

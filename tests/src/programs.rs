@@ -49,9 +49,11 @@ fn keep(built: &Path) -> PathBuf {
     let folder = built.parent().unwrap().join("with-failpoints");
     std::fs::create_dir_all(&folder).unwrap();
     let kept = folder.join(built.file_name().unwrap());
-    let same = |meta: &std::fs::Metadata| (meta.len(), meta.modified().unwrap());
     let newest = std::fs::metadata(built).unwrap();
-    if std::fs::metadata(&kept).is_ok_and(|old| same(&old) >= same(&newest) && old.len() == newest.len()) {
+    if let Ok(old) = std::fs::metadata(&kept)
+        && old.len() == newest.len()
+        && old.modified().unwrap() >= newest.modified().unwrap()
+    {
         return kept;
     }
     let beside = folder.join(format!("{}.{}", kept.file_name().unwrap().display(), std::process::id()));

@@ -114,7 +114,8 @@ fn mapper_processes(port: u16) -> Vec<i32> {
     let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     ids.filter(|pid| {
         let read = |name: &str| std::fs::read(PathBuf::from(format!("/proc/{pid}/{name}"))).unwrap_or_default();
-        read("comm").trim_ascii() == b"epmd" && read("environ").split(|byte| *byte == 0).any(|set| set == wanted.as_bytes())
+        read("comm").trim_ascii() == b"epmd"
+            && read("environ").split(|byte| *byte == 0).any(|set| set == wanted.as_bytes())
     })
     .collect()
 }

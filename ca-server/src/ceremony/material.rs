@@ -76,7 +76,7 @@ impl CaMaterial {
     }
 
     /// Reads and checks, whatever the time.
-    pub(super) fn read(config: &Config) -> Result<Self, CeremonyError> {
+    pub(crate) fn read(config: &Config) -> Result<Self, CeremonyError> {
         let root = certificate(&config.ca.root.certificate)?;
         let issuing = certificate(&config.ca.issuing.certificate)?;
         let roots = certificates(&config.ca.roots)?;

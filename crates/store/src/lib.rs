@@ -31,7 +31,7 @@ mod tx;
 mod value;
 
 pub use error::StoreError;
-pub use store::{OpenOptions, Store};
+pub use store::{OpenOptions, Running, Store};
 pub use tx::Tx;
 pub use value::{Cell, Fields, Row, Value};
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +41,10 @@ impl fmt::Debug for OpenOptions<'_> {
     }
 }
 
+/// A transaction on its way. Boxed, because the compiler cannot see through a generic body that its future can be sent
+/// to other threads; it need not be, since it stays on one.
+pub type Running<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
+
 /// A database. Clones share it.
 #[derive(Clone)]
 pub struct Store(Arc<Engine>);
@@ -76,46 +81,58 @@ impl Store {
 
     /// Runs `body` in a transaction and commits it; rolls back when it returns an error.
     ///
-    /// The body does nothing but SQL and decisions: it may run more than once, and on SQLite it is polled once, on
-    /// the writer's thread. When this returns `Ok`, the changes are on the disk. A caller that drops the future does
-    /// not stop the transaction.
-    pub async fn write<T, E, F>(&self, body: F) -> Result<T, E>
+    /// The body does nothing but SQL and decisions: it may run more than once, and waits for nothing but its `Tx`; on
+    /// SQLite it runs on the writer's thread. When this returns `Ok`, the changes are on the disk. A caller that drops
+    /// the future once it was polled does not stop the transaction.
+    #[must_use = "nothing happens before it is awaited"]
+    pub fn write<T, E, F>(&self, body: F) -> Running<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
-        F: AsyncFn(&mut Tx<'_>) -> Result<T, E> + Send + Sync + 'static,
+        F: AsyncFn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
     {
-        match &*self.0 {
-            Engine::Sqlite(sqlite) => sqlite.write(body).await,
-            Engine::Postgres(postgres) => postgres.write(body).await,
-        }
+        let engine = Arc::clone(&self.0);
+        Box::pin(async move {
+            match &*engine {
+                Engine::Sqlite(sqlite) => sqlite.write(body).await,
+                Engine::Postgres(postgres) => postgres.write(body).await,
+            }
+        })
     }
 
     /// Runs `body` on one snapshot of the database; on SQLite in the calling thread, so it reads by key and little.
-    pub async fn read<T, E, F>(&self, body: F) -> Result<T, E>
+    #[must_use = "nothing happens before it is awaited"]
+    pub fn read<T, E, F>(&self, body: F) -> Running<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
-        F: AsyncFn(&mut Tx<'_>) -> Result<T, E> + Send + Sync + 'static,
+        F: AsyncFn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
     {
-        match &*self.0 {
-            Engine::Sqlite(sqlite) => sqlite.read(body).await,
-            Engine::Postgres(postgres) => postgres.read(body, None).await,
-        }
+        let engine = Arc::clone(&self.0);
+        Box::pin(async move {
+            match &*engine {
+                Engine::Sqlite(sqlite) => sqlite.read(&body),
+                Engine::Postgres(postgres) => postgres.read(body, None).await,
+            }
+        })
     }
 
     /// Runs a search or a long list on one snapshot; on SQLite in a thread of its own. What takes more than ten
     /// seconds is stopped ([`StoreError::TooSlow`]).
-    pub async fn scan<T, E, F>(&self, body: F) -> Result<T, E>
+    #[must_use = "nothing happens before it is awaited"]
+    pub fn scan<T, E, F>(&self, body: F) -> Running<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
-        F: AsyncFn(&mut Tx<'_>) -> Result<T, E> + Send + Sync + 'static,
+        F: AsyncFn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
     {
-        match &*self.0 {
-            Engine::Sqlite(sqlite) => sqlite.scan(body, SCAN_LIMIT).await,
-            Engine::Postgres(postgres) => postgres.read(body, Some(SCAN_LIMIT)).await,
-        }
+        let engine = Arc::clone(&self.0);
+        Box::pin(async move {
+            match &*engine {
+                Engine::Sqlite(sqlite) => sqlite.scan(body, SCAN_LIMIT).await,
+                Engine::Postgres(postgres) => postgres.read(body, Some(SCAN_LIMIT)).await,
+            }
+        })
     }
 
     /// Whether both reading and writing are possible now.

@@ -15,7 +15,9 @@ use api::problem::ProblemDocument;
 
 pub use account::Binding;
 pub use challenge::ChallengeError;
+pub(crate) use client::read_json;
 pub use client::{AcmeClient, Payload};
+pub(crate) use renewal_info::certificate_id;
 pub use order::OrderRequest;
 pub use renewal_info::Window;
 

@@ -110,13 +110,13 @@ impl Live {
         Ok(Generation { number, leaf, written_at: meta.written_at })
     }
 
-    /// Removes all but the newest generations; the current one and `also` are never removed.
-    pub fn prune(&self, also: Option<u64>) -> Result<(), InstallError> {
+    /// Removes all but the newest generations; the current one and those of `keep` are never removed.
+    pub fn prune(&self, keep: &[Option<u64>]) -> Result<(), InstallError> {
         let current = self.current_number();
         let numbers = self.numbers()?;
         let surplus = numbers.len().saturating_sub(KEEP);
         for number in numbers.into_iter().take(surplus) {
-            if Some(number) != current && Some(number) != also {
+            if Some(number) != current && !keep.contains(&Some(number)) {
                 self.remove(number)?;
             }
         }

@@ -45,14 +45,16 @@ pub fn publish(
     failpoint::failpoint!("agent.install.before_journal");
     state.order = None;
     state.failure = None;
-    state.debt = Some(owed(generation, served_before, now));
+    let came_from = live.current_number().filter(|number| *number != generation.number);
+    state.debt = Some(Debt { came_from, served_before, ..owed(generation, now) });
     state::save(&home.certificate_state(&live.name), state)?;
     failpoint::failpoint!("agent.install.before_swap");
     live.swap_to(generation.number)?;
     failpoint::failpoint!("agent.install.swapped");
     // The key now stands in its generation; kept here it would be used for a second certificate.
     crate::files::remove_if_there(&home.pending_key(&live.name))?;
-    live.prune(state.held.as_ref().map(|held| held.generation))
+    let held = state.held.as_ref().map(|held| held.generation);
+    live.prune(&[held, came_from])
 }
 
 /// Takes the generation in debt back and returns to `previous`, which must be whole.
@@ -64,20 +66,27 @@ pub fn roll_back(
     now: Timestamp,
 ) -> Result<(), InstallError> {
     let refused = state.debt.as_ref().map_or(0, |debt| debt.generation);
-    let attempts = state.held.as_ref().filter(|held| held.generation == refused).map_or(0, |held| held.attempts);
-    state.held = Some(Held { generation: refused, attempts: attempts.saturating_add(1) });
-    state.debt = Some(owed(previous, None, now));
+    let before = state.held.as_ref();
+    let attempts = before.filter(|held| held.generation == refused).map_or(0, |held| held.attempts);
+    let refusals = before.map_or(0, |held| held.refusals);
+    state.held = Some(Held {
+        generation: refused,
+        attempts: attempts.saturating_add(1),
+        refusals: refusals.saturating_add(1),
+    });
+    state.debt = Some(owed(previous, now));
     state::save(&home.certificate_state(&live.name), state)?;
     failpoint::failpoint!("agent.rollback.before_swap");
     live.swap_to(previous.number)
 }
 
-fn owed(generation: &Generation, served_before: Option<bool>, now: Timestamp) -> Debt {
+fn owed(generation: &Generation, now: Timestamp) -> Debt {
     Debt {
         generation: generation.number,
         leaf_sha256: generation.leaf_sha256(),
         since: now,
-        served_before,
+        came_from: None,
+        served_before: None,
         failure: None,
     }
 }
@@ -104,9 +113,9 @@ pub fn recover(
         Some(Err(error)) => error.to_string(),
         None => "`current` points nowhere".to_owned(),
     };
-    match newest_good(live)? {
+    match newest_good(live, state)? {
         Some(to) => {
-            state.debt = Some(owed(&to, None, now));
+            state.debt = Some(owed(&to, now));
             state::save(&home.certificate_state(&live.name), state)?;
             live.swap_to(to.number)?;
             Ok(Recovered::FellBack { to, because })
@@ -116,16 +125,13 @@ pub fn recover(
     }
 }
 
-/// The newest whole generation.
-fn newest_good(live: &Live) -> Result<Option<Generation>, InstallError> {
-    let numbers = live.numbers()?;
-    Ok(numbers.into_iter().rev().find_map(|number| live.read(number).ok()))
-}
-
-/// The newest whole generation before `number`.
-pub fn previous(live: &Live, number: u64) -> Result<Option<Generation>, InstallError> {
-    let numbers = live.numbers()?;
-    Ok(numbers.into_iter().rev().filter(|other| *other < number).find_map(|other| live.read(other).ok()))
+/// The newest whole generation; one that its service refused only when there is no other.
+fn newest_good(live: &Live, state: &CertificateState) -> Result<Option<Generation>, InstallError> {
+    let refused = state.held.as_ref().map(|held| held.generation);
+    let mut numbers = live.numbers()?;
+    numbers.reverse();
+    numbers.sort_by_key(|number| Some(*number) == refused);
+    Ok(numbers.into_iter().find_map(|number| live.read(number).ok()))
 }
 
 /// Removes generations that a power cut left half-written or half-removed; `current` is judged elsewhere.

@@ -1,7 +1,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use super::recover::{Recovered, previous, publish, recover, roll_back};
+use super::recover::{Recovered, publish, recover, roll_back};
 use super::*;
 use crate::state::{self, CertificateState, Home};
 use crate::testing::{DAY, NOW, TestCa};
@@ -137,11 +137,14 @@ fn rolling_back_holds_the_refused_generation_and_survives_a_power_cut() {
     let mut node = Node::new();
     let first = node.install();
     node.install();
-    let before = previous(&node.live, 2).unwrap().unwrap();
+    assert_eq!(node.state.debt.as_ref().and_then(|debt| debt.came_from), Some(1));
+    let before = node.live.read(1).unwrap();
     roll_back(&node.home, &node.live, &mut node.state, &before, NOW).unwrap();
     node.live.swap_to(2).unwrap();
     assert!(matches!(node.restart(), Recovered::Completed(ref done) if done.leaf == first.leaf));
     assert_eq!(node.state.held.as_ref().map(|held| (held.generation, held.attempts)), Some((2, 1)));
+    node.damage(1, "key.pem");
+    assert!(matches!(node.restart(), Recovered::FellBack { ref to, .. } if to.number == 2), "better than none");
 }
 
 #[test]
@@ -155,7 +158,7 @@ fn old_generations_go_but_the_current_and_the_held_stay() {
     for _ in 0..3 {
         node.write();
     }
-    node.live.prune(Some(4)).unwrap();
+    node.live.prune(&[Some(4), None]).unwrap();
     assert_eq!(node.live.numbers().unwrap(), [3, 4, 6, 7, 8]);
 }
 

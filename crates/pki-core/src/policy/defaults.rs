@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use crate::x509::name::DnsName;
 
-/// The texts in `policies/`, each with a block of names to fill in.
+/// The texts in `policies/`, each with a block of names, examples there, to fill in.
 const TEMPLATES: [(&str, &str); 3] = [
     ("gateway.yaml", include_str!("../../../../policies/gateway.yaml")),
     ("rabbitmq-broker.yaml", include_str!("../../../../policies/rabbitmq-broker.yaml")),
@@ -59,12 +59,16 @@ mod tests {
     fn policy(domains: &[&str], networks: &[&str]) -> Policy {
         let domains: Vec<DnsName> = domains.iter().map(|domain| domain.parse().unwrap()).collect();
         let networks: Vec<IpNet> = networks.iter().map(|network| network.parse().unwrap()).collect();
+        read(documents(&domains, &networks))
+    }
+
+    fn read(texts: Vec<(String, String)>) -> Policy {
         let read = |(name, text): (String, String)| {
             let document =
                 serde_saphyr::from_str::<ProfileDocument>(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
             (name, document)
         };
-        Policy::from_documents(documents(&domains, &networks).into_iter().map(read).collect()).unwrap()
+        Policy::from_documents(texts.into_iter().map(read).collect()).unwrap()
     }
 
     #[test]
@@ -93,6 +97,12 @@ mod tests {
         assert_eq!(gateway.renew_at_permille, 500);
         let server = policy.profile(&"server".parse().unwrap()).unwrap();
         assert_eq!(server.extended_key_usage, [ExtendedKeyUsage::ServerAuth]);
+    }
+
+    #[test]
+    fn the_texts_in_the_repository_hold_as_they_are() {
+        let texts = TEMPLATES.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+        assert_eq!(read(texts.collect()).profiles().len(), 3);
     }
 
     #[test]

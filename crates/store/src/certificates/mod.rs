@@ -138,6 +138,24 @@ pub async fn latest_for_device(
     tx.row(sql, &[Value::text(device), profile.as_str().into()]).await?.map(load).transpose()
 }
 
+/// Issued certificates that end at `from` or later and before `before`, the earliest end first; those behind `after`,
+/// which is end and id of the last one seen.
+pub async fn list_expiring(
+    tx: &mut Tx<'_>,
+    from: Timestamp,
+    before: Timestamp,
+    after: Option<(Timestamp, CertificateId)>,
+    limit: u32,
+) -> Result<Vec<CertificateRecord>, StoreError> {
+    let sql = select!(
+        "WHERE state = 'issued' AND not_after >= $1 AND not_after < $2 AND (not_after, id) > ($3, $4) \
+         ORDER BY not_after, id LIMIT $5"
+    );
+    let (end, id) = after.map_or((from, None), |(end, id)| (end, Some(id)));
+    let values = [from.into(), before.into(), end.into(), crate::after(id), limit.into()];
+    tx.rows(sql, &values).await?.into_iter().map(load).collect()
+}
+
 /// What an issuer's list tells, by serial number: of one shard, or of all. Certificates that ended before
 /// `ends_from` are left out (RFC 5280 section 3.3 wants them on one list after their end).
 pub async fn revoked_entries(

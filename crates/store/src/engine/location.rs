@@ -56,7 +56,8 @@ fn postgres(url: &str) -> Result<Location, StoreError> {
     let options = PgConnectOptions::from_str(url)
         .map_err(|_| bad("it cannot be read; write special characters in the password as %XX"))?;
     let options = options.application_name("ca-server");
-    let host = options.get_socket().map_or_else(|| options.get_host().to_owned(), |path| path.display().to_string());
+    let socket = options.get_socket().map(|folder| folder.display().to_string().replace('/', "%2F"));
+    let host = socket.unwrap_or_else(|| options.get_host().to_owned());
     let database = options.get_database().unwrap_or(options.get_username());
     let shown = format!("postgres://{}@{host}:{}/{database}", options.get_username(), options.get_port());
     Ok(Location::Postgres(Box::new(options), Database(shown)))

@@ -12,7 +12,7 @@ use crate::fixtures::{at, certificate, device, dns, entropy, ip, issuer, read, s
 crate::on_both! {
     comes_back_as_it_was, serials_are_unique_under_an_issuer, a_plan_is_issued_once, revocation_is_guarded,
     confirmation_is_the_first, lists_fit_the_filter, names_are_searched, the_latest_of_a_device, revoked_ones_are_listed,
-    left_over_plans
+    left_over_plans, expiring_ones_come_by_their_end
 }
 
 async fn stored(store: &Store, certificate: &CertificateRecord) {
@@ -246,4 +246,35 @@ async fn left_over_plans(store: &Store) {
     stored(store, &done).await;
     assert_eq!(read(store, async |tx| certificates::list_planned(tx, at(6), 10).await).await, [planned]);
     assert_eq!(read(store, async |tx| certificates::list_planned(tx, at(5), 10).await).await, []);
+}
+
+async fn expiring_ones_come_by_their_end(store: &Store) {
+    let mut expected = Vec::new();
+    for (end, state, listed) in [
+        (30, issued(), true),
+        (10, issued(), true),
+        (20, revoked(1, None), false),
+        (10, issued(), true),
+        (9, issued(), false),
+        (40, issued(), false),
+    ] {
+        let mut certificate = certificate(issuer(), &[dns("a.test")]);
+        (certificate.not_after, certificate.state) = (at(end), state);
+        stored(store, &certificate).await;
+        if listed {
+            expected.push((certificate.not_after, certificate.id));
+        }
+    }
+    expected.sort();
+    let mut listed = Vec::new();
+    loop {
+        let after = listed.last().copied();
+        let page =
+            read(store, async move |tx| certificates::list_expiring(tx, at(10), at(40), after, 2).await).await;
+        if page.is_empty() {
+            break;
+        }
+        listed.extend(page.iter().map(|certificate| (certificate.not_after, certificate.id)));
+    }
+    assert_eq!(listed, expected);
 }

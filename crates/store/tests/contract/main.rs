@@ -8,6 +8,7 @@ mod authorizations;
 mod certificates;
 mod devices;
 mod fixtures;
+mod growth;
 mod issuers;
 mod jobs;
 mod orders;

@@ -106,15 +106,27 @@ async fn a_failing_body_spoils_no_other(store: &Store) {
 }
 
 async fn reads_see_one_state(store: &Store) {
-    let other = store.clone();
-    let seen = read(store, async move |tx| {
-        let before = meta::get(tx, "a").await?;
-        // on SQLite this body runs in the test's own thread, and may wait for the writer
-        write(&other, async |tx| meta::set(tx, "a", "new").await).await?;
-        Ok((before, meta::get(tx, "a").await?))
-    })
-    .await;
-    assert_eq!(seen, (None, None));
+    // another thread writes between the two reads of one body, which waits for it without giving its thread away
+    let (written, writes) = std::sync::mpsc::channel::<()>();
+    let (begun, begins) = tokio::sync::oneshot::channel::<()>();
+    let (begun, writes) = (std::sync::Mutex::new(Some(begun)), std::sync::Mutex::new(writes));
+    let reader = store.clone();
+    let mut reading = JoinSet::new();
+    reading.spawn(async move {
+        read(&reader, async move |tx| {
+            let before = meta::get(tx, "a").await?;
+            drop(begun.lock().unwrap().take());
+            let _ = writes.lock().unwrap().recv();
+            Ok((before, meta::get(tx, "a").await?))
+        })
+        .await
+    });
+    let _ = begins.await;
+    // a store of its own: the reader occupies the thread of its store on PostgreSQL
+    let other = crate::world::again(store).await;
+    write(&other, async |tx| meta::set(tx, "a", "new").await).await.unwrap();
+    drop(written);
+    assert_eq!(reading.join_next().await.unwrap().unwrap(), (None, None));
     assert_eq!(get(store, "a").await.as_deref(), Some("new"));
 }
 

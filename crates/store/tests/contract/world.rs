@@ -29,6 +29,12 @@ async fn open(url: &str, folder: &Path) -> Store {
     store
 }
 
+/// Opens the same database once more, as another server does.
+pub(crate) async fn again(store: &Store) -> Store {
+    let url = if store.is_shared() { store.name().to_owned() } else { format!("sqlite:{}", store.name()) };
+    Store::open(OpenOptions::new(&url, Path::new("/"))).await.unwrap()
+}
+
 impl World {
     pub(crate) async fn end(self) {
         self.store.close().await;

@@ -64,6 +64,12 @@ impl Postgres {
         format!("postgres://pki@{host}/{name}")
     }
 
+    /// The socket it listens on.
+    #[allow(dead_code, reason = "not every test program uses it")]
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.folder.join(".s.PGSQL.5432")
+    }
+
     /// Stops and starts the server, as an update of its package does.
     #[allow(dead_code, reason = "not every test program uses it")]
     pub(crate) fn restart(&self) {

@@ -7,6 +7,9 @@ use super::*;
 use crate::issuance::seal::seal;
 use crate::policy::profile::{BindingRule, IdentifierRules, KeyRules, Profile};
 use crate::random::SystemEntropy;
+use crate::revocation::Reason;
+use crate::x509::crl::{self, Crl, CrlEntry, CrlPlan, CrlScope};
+use crate::x509::pem;
 use crate::x509::testing::{DAY, TestCa, TestKey, file, names, now, serial};
 
 fn profile(usages: &[ExtendedKeyUsage]) -> Profile {
@@ -292,6 +295,82 @@ fn every_kind_of_key_makes_chains_that_openssl_verifies() {
     std::fs::remove_dir_all(folder).unwrap();
 }
 
+/// CRL-3: the two validators that gateways use find a revoked leaf in its shard, and no other one.
+#[test]
+fn openssl_and_webpki_find_a_revoked_leaf_in_its_shard() {
+    let ca = test_ca();
+    let issuer = issuing(&ca);
+    let key = TestKey::fresh();
+    let leaf = || {
+        let approved = approved(&["gw-1.site.test"]);
+        ca.key.seal(&plan(&issuer, request(&approved, &key.public)).unwrap()).certificate().clone()
+    };
+    let (revoked, good) = (leaf(), leaf());
+    let entry = CrlEntry { serial: revoked.serial(), at: now(), reason: Some(Reason::KeyCompromise) };
+    let url = good.crl_urls()[0].clone();
+    let shard = crl_of(&ca.certificate, &ca.key, CrlScope::Shard { url }, vec![entry.clone()]);
+    let complete = crl_of(&ca.certificate, &ca.key, CrlScope::Complete, vec![entry.clone()]);
+    let elsewhere = crl_of(&ca.certificate, &ca.key, CrlScope::Shard { url: issuer.crl_url(8) }, vec![entry]);
+    let of_root = crl_of(&ca.root, &ca.root_key, CrlScope::CaOnly, Vec::new());
+
+    for crl in [&shard, &complete] {
+        assert_eq!(webpki_verify(&ca, crl, &good), Ok(()));
+        assert_eq!(webpki_verify(&ca, crl, &revoked), Err(webpki::Error::CertRevoked));
+        assert!(openssl_crl_verify(&ca, &of_root, crl, &good).0);
+        assert!(openssl_crl_verify(&ca, &of_root, crl, &revoked).1.contains("certificate revoked"));
+    }
+    assert_eq!(webpki_verify(&ca, &elsewhere, &good), Err(webpki::Error::UnknownRevocationStatus), "another shard");
+    assert!(!openssl_crl_verify(&ca, &of_root, &elsewhere, &good).0, "another shard");
+}
+
+fn crl_of(issuer: &Certificate, key: &TestKey, scope: CrlScope, entries: Vec<CrlEntry>) -> Crl {
+    let plan = CrlPlan { issuer, number: 1, this_update: now() - DAY, next_update: now() + DAY, scope, entries };
+    let tbs = plan.tbs().unwrap();
+    crl::seal(&tbs, plan.signature_algorithm(), &key.sign(&tbs), issuer).unwrap()
+}
+
+fn webpki_verify(ca: &TestCa, crl: &Crl, leaf: &Certificate) -> Result<(), webpki::Error> {
+    use rustls_pki_types::{CertificateDer, UnixTime};
+    let [root, between, leaf] = [&ca.root, &ca.certificate, leaf].map(|read| CertificateDer::from(read.der()));
+    let crl = webpki::OwnedCertRevocationList::from_der(crl.der()).unwrap().into();
+    let crls = [&crl];
+    let revocation = webpki::RevocationOptionsBuilder::new(&crls)
+        .unwrap()
+        .with_depth(webpki::RevocationCheckDepth::EndEntity)
+        .with_status_policy(webpki::UnknownStatusPolicy::Deny)
+        .build();
+    let anchors = [webpki::anchor_from_trusted_cert(&root).unwrap()];
+    let seconds = u64::try_from(now().unix_seconds()).unwrap();
+    let time = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+    let usage = webpki::KeyUsage::server_auth();
+    let leaf = webpki::EndEntityCert::try_from(&leaf).unwrap();
+    leaf.verify_for_usage(webpki::ALL_VERIFICATION_ALGS, &anchors, &[between], time, usage, Some(revocation), None)
+        .map(drop)
+}
+
+fn openssl_crl_verify(ca: &TestCa, of_root: &Crl, crl: &Crl, leaf: &Certificate) -> (bool, String) {
+    let folder = std::env::temp_dir().join(format!("pki-core-shard-{}", serial()));
+    std::fs::create_dir_all(&folder).unwrap();
+    for (name, text) in [
+        ("root.pem", pem::to_pem(&ca.root)),
+        ("between.pem", pem::to_pem(&ca.certificate)),
+        ("leaf.pem", pem::to_pem(leaf)),
+        ("root.crl", pem::encode(pem::CRL, of_root.der())),
+        ("leaf.crl", pem::encode(pem::CRL, crl.der())),
+    ] {
+        std::fs::write(folder.join(name), text).unwrap();
+    }
+    let output = std::process::Command::new("openssl")
+        .args(["verify", "-x509_strict", "-crl_check_all", "-attime", &now().unix_seconds().to_string()])
+        .args(["-CAfile", "root.pem", "-untrusted", "between.pem", "-CRLfile", "root.crl", "-CRLfile", "leaf.crl"])
+        .arg("leaf.pem")
+        .current_dir(&folder)
+        .output()
+        .expect("these tests need the openssl program");
+    std::fs::remove_dir_all(folder).unwrap();
+    (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
 fn openssl_verify(
     folder: &std::path::Path,
     root: &Certificate,
@@ -300,7 +379,6 @@ fn openssl_verify(
     at: Timestamp,
     what: &str,
 ) {
-    use crate::x509::pem;
     std::fs::write(folder.join("root.pem"), pem::to_pem(root)).unwrap();
     let untrusted: &[&str] = if between.is_empty() { &[] } else { &["-untrusted", "between.pem"] };
     let between: String = between.iter().map(|certificate| pem::to_pem(certificate)).collect();
@@ -403,44 +481,4 @@ proptest! {
             prop_assert!(identifiers.iter().any(|identifier| identifier.value() == common_name));
         }
     }
-}
-#[test]
-fn zz_dump() {
-    use crate::x509::{crl, pem};
-    let dir = std::path::Path::new("/tmp/zzdump");
-    std::fs::create_dir_all(dir).unwrap();
-    let c = NameConstraints::permitting(&["site.test".parse().unwrap()], &["10.0.0.0/8".parse().unwrap()]);
-    let ca = TestCa::new(TestKey::fresh(), TestKey::fresh_p384(), Some(&c));
-    let issuer = issuing(&ca);
-    std::fs::write(dir.join("root.pem"), pem::to_pem(&ca.root)).unwrap();
-    std::fs::write(dir.join("ca.pem"), pem::to_pem(&ca.certificate)).unwrap();
-    let mut leaves = vec![];
-    for (n, k, cn) in [("leaf1", "rsa", Some("gw-1.site.test")), ("leaf2", "p521", None)] {
-        let a = approved(&["gw-1.site.test", "*.site.test", "10.0.0.1"]);
-        let key = TestKey::load(k);
-        let p = plan(&issuer, PlanRequest { common_name: cn, ..request(&a, &key.public) }).unwrap();
-        let leaf = ca.key.seal(&p).certificate().clone();
-        std::fs::write(dir.join(format!("{n}.pem")), pem::to_pem(&leaf)).unwrap();
-        leaves.push(leaf);
-    }
-    for (n, scope, iss, key, entries) in [
-        ("shard", crl::CrlScope::Shard { url: issuer.crl_url(7) }, &ca.certificate, &ca.key, true),
-        ("shard-empty", crl::CrlScope::Shard { url: issuer.crl_url(7) }, &ca.certificate, &ca.key, false),
-        ("complete", crl::CrlScope::Complete, &ca.certificate, &ca.key, true),
-        ("arl", crl::CrlScope::CaOnly, &ca.root, &ca.root_key, false),
-    ] {
-        let entries = if entries { vec![crl::CrlEntry { serial: leaves[0].serial(), at: now(), reason: Some(crate::revocation::Reason::KeyCompromise) }] } else { vec![] };
-        let p = crl::CrlPlan { issuer: iss, number: 5, this_update: now(), next_update: now() + 30 * DAY, scope, entries };
-        let tbs = p.tbs().unwrap();
-        let c = crl::seal(&tbs, p.signature_algorithm(), &key.sign(&tbs), iss).unwrap();
-        std::fs::write(dir.join(format!("{n}.crl")), pem::encode(pem::CRL, c.der())).unwrap();
-    }
-    let p = crl::CrlPlan { issuer: &ca.certificate, number: 5, this_update: now(), next_update: now() + 30 * DAY, scope: crl::CrlScope::Complete,
-        entries: (0..20_000).map(|_| crl::CrlEntry { serial: serial(), at: now(), reason: Some(crate::revocation::Reason::KeyCompromise) }).collect() };
-    #[expect(clippy::disallowed_methods, reason = "x")]
-    let t = std::time::Instant::now();
-    let tbs = p.tbs().unwrap();
-    eprintln!("tbs {:?} {}", t.elapsed(), tbs.len());
-    let c = crl::seal(&tbs, p.signature_algorithm(), &ca.key.sign(&tbs), &ca.certificate).unwrap();
-    eprintln!("seal {:?} {}", t.elapsed(), c.entry_count());
 }

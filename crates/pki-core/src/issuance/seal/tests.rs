@@ -51,3 +51,16 @@ fn bytes_that_are_no_certificate_are_not_sealed() {
         assert!(seal(junk, key.algorithm(), &key.sign(junk), &key.public).is_err());
     }
 }
+
+#[test]
+fn two_parsers_that_disagree_block() {
+    let (key, other) = (TestKey::fresh(), TestKey::fresh());
+    let one = key.seal(&planned(&key)).certificate().clone();
+    let two = other.seal(&planned(&other)).certificate().clone();
+    assert_eq!(compare(one.der(), one.tbs_der(), &one), Ok(()));
+    assert!(matches!(compare(one.der(), one.tbs_der(), &two), Err(SealError::Disagreement(_))));
+    assert!(matches!(compare(one.der(), two.tbs_der(), &one), Err(SealError::Disagreement("signed part"))));
+    let longer = [one.der(), &[0]].concat();
+    assert_eq!(compare(&longer, one.tbs_der(), &one), Err(SealError::Disagreement("end")));
+    assert!(matches!(compare(&[0x30, 0], one.tbs_der(), &one), Err(SealError::SecondParser(_))));
+}

@@ -15,6 +15,9 @@ pub(crate) struct RawExtension<'a> {
     pub(crate) value: &'a [u8],
 }
 
+/// More extensions than anything in the field has; comparing each with each must stay cheap.
+const MAX_EXTENSIONS: usize = 64;
+
 /// Splits an Extensions element (RFC 5280 section 4.1); each may stand in it once.
 pub(crate) fn read_extensions(element: &[u8]) -> Result<Vec<RawExtension<'_>>, der::Error> {
     let mut outer = SliceReader::new(element)?;
@@ -23,7 +26,7 @@ pub(crate) fn read_extensions(element: &[u8]) -> Result<Vec<RawExtension<'_>>, d
     let mut found: Vec<RawExtension<'_>> = Vec::new();
     for extension in encoding::elements(inside)? {
         let extension = read_extension(extension)?;
-        if found.iter().any(|earlier| earlier.oid == extension.oid) {
+        if found.len() == MAX_EXTENSIONS || found.iter().any(|earlier| earlier.oid == extension.oid) {
             return Err(Tag::Sequence.value_error().into());
         }
         found.push(extension);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::x509::encoding;
 use crate::x509::testing::{TestCa, TestKey, file};
 
 #[test]
@@ -59,4 +60,15 @@ fn messages_name_the_certificate() {
     assert!(format!("{:?}", ca.root).contains("Test Root"));
     assert_eq!(ca.root.clone(), ca.root);
     assert_ne!(ca.root, ca.certificate);
+}
+
+#[test]
+fn extensions_stand_there_once_and_are_few() {
+    let extension = |arc: u8| [0x30, 6, 6, 2, 0x2a, arc, 4, 0].to_vec();
+    let list =
+        |arcs: &[u8]| encoding::sequence(&[&arcs.iter().flat_map(|arc| extension(*arc)).collect::<Vec<_>>()]).unwrap();
+    let all: Vec<u8> = (0..65).collect();
+    assert_eq!(extensions::read_extensions(&list(&all[..64])).unwrap().len(), 64);
+    assert!(extensions::read_extensions(&list(&all)).is_err());
+    assert!(extensions::read_extensions(&list(&[1, 2, 1])).is_err());
 }

@@ -61,12 +61,12 @@ impl Sqlite {
     }
 
     /// Runs a body on one snapshot, in the calling thread.
-    pub(crate) async fn read<T, E, F>(&self, body: F) -> Result<T, E>
+    pub(crate) fn read<T, E, F>(&self, body: &F) -> Result<T, E>
     where
         E: From<StoreError>,
         F: AsyncFn(&mut Tx<'_>) -> Result<T, E>,
     {
-        self.readers.read(body).await
+        self.readers.read(body)
     }
 
     /// Runs a body on one snapshot, in a thread where it may take `limit`.
@@ -244,5 +244,18 @@ mod tests {
         let answer = run(&connection, "SELECT $2, $1, $2", &[1_i64.into(), 2_i64.into()], Want::All).unwrap();
         assert_eq!(answer.rows, [Row(vec![Cell::Int(2), Cell::Int(1), Cell::Int(2)])]);
         assert!(run(&connection, "SELECT $3", &[1_i64.into()], Want::All).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_scan_that_takes_too_long_is_stopped() {
+        let folder = tempfile::tempdir().unwrap();
+        let sqlite = Sqlite::open(&folder.path().join("test.db"), Duration::ZERO).unwrap();
+        const ENDLESS: &str = "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n";
+        let outcome = sqlite.scan(async |tx: &mut Tx<'_>| tx.row(ENDLESS, &[]).await, Duration::from_millis(20)).await;
+        assert_eq!(outcome, Err(StoreError::TooSlow));
+        // the connection goes back without its limit
+        let limit = Duration::from_secs(60);
+        let found = sqlite.scan(async |tx: &mut Tx<'_>| tx.row("SELECT 1", &[]).await, limit).await;
+        assert!(found.unwrap().is_some());
     }
 }

@@ -45,18 +45,12 @@ impl Readers {
         Self(Arc::new(Pool { path, database, busy_timeout, idle, scans, closed: AtomicBool::new(false) }))
     }
 
-    pub(crate) async fn read<T, E, F>(&self, body: F) -> Result<T, E>
+    pub(crate) fn read<T, E, F>(&self, body: &F) -> Result<T, E>
     where
         E: From<StoreError>,
         F: AsyncFn(&mut Tx<'_>) -> Result<T, E>,
     {
-        let mut reader = self.0.take()?;
-        let mut tx = Tx::new(Connection::Sqlite(reader.connection()?), &self.0.database);
-        let outcome = body(&mut tx).await;
-        match tx.into_failure() {
-            Some(failure) if outcome.is_ok() => Err(failure.error.into()),
-            _ => outcome,
-        }
+        self.0.take()?.run(body)
     }
 
     pub(crate) async fn scan<T, E, F>(&self, body: F, limit: Duration) -> Result<T, E>
@@ -70,12 +64,7 @@ impl Readers {
         let scan = move || -> Result<T, E> {
             let mut reader = pool.take()?;
             reader.stop_at(Instant::now() + limit)?;
-            let mut tx = Tx::new(Connection::Sqlite(reader.connection()?), &pool.database);
-            let outcome = ready(body(&mut tx))?;
-            match tx.into_failure() {
-                Some(failure) if outcome.is_ok() => Err(failure.error.into()),
-                _ => outcome,
-            }
+            reader.run(&body)
         };
         let joined = tokio::task::spawn_blocking(scan).await;
         joined.map_err(|error| match error.try_into_panic() {
@@ -122,7 +111,7 @@ impl Pool {
     }
 }
 
-/// A connection on loan. It goes back when it is dropped, also by a caller who stopped waiting.
+/// A connection on loan. It goes back when it is dropped, also by a panic.
 struct Reader<'p> {
     connection: Option<rusqlite::Connection>,
     limited: bool,
@@ -132,6 +121,21 @@ struct Reader<'p> {
 impl Reader<'_> {
     fn connection(&mut self) -> Result<&mut rusqlite::Connection, StoreError> {
         self.connection.as_mut().ok_or(StoreError::Closed)
+    }
+
+    fn run<T, E, F>(&mut self, body: &F) -> Result<T, E>
+    where
+        E: From<StoreError>,
+        F: AsyncFn(&mut Tx<'_>) -> Result<T, E>,
+    {
+        let database = &self.pool.database;
+        let connection = self.connection.as_mut().ok_or(StoreError::Closed)?;
+        let mut tx = Tx::new(Connection::Sqlite(connection), database);
+        let outcome = ready(body(&mut tx))?;
+        match tx.into_failure() {
+            Some(failure) if outcome.is_ok() => Err(failure.error.into()),
+            _ => outcome,
+        }
     }
 
     fn stop_at(&mut self, deadline: Instant) -> Result<(), StoreError> {

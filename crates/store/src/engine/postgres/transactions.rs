@@ -1,17 +1,16 @@
-//! PostgreSQL, for several servers on one database. Transactions are SERIALIZABLE, so that bodies may decide on what
-//! they read as they may on SQLite, where there is one writer; those that collide are run again.
+//! Transactions on PostgreSQL. They are SERIALIZABLE, so that bodies may decide on what they read as they may on SQLite,
+//! where there is one writer; those that collide are run again.
 
-use std::borrow::Cow;
-use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgPool, PgPoolOptions, PgRow, PgTransaction};
-use sqlx::{Arguments, AssertSqlSafe, Column, Connection as _, Executor, PgConnection, Row as _, TypeInfo, ValueRef};
+use sqlx::Connection as _;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgTransaction};
 
 use crate::engine::Database;
+use crate::engine::postgres::{explain, unreachable_database};
 use crate::error::StoreError;
-use crate::tx::{Answer, Connection, Failure, Tx, Want};
-use crate::value::{Cell, Row, Value};
+use crate::tx::{Connection, Failure, Tx};
 
 /// Connections of one server.
 const CONNECTIONS: u32 = 16;
@@ -59,8 +58,8 @@ impl Kind {
 }
 
 /// A pool of connections.
-pub(crate) struct Postgres {
-    database: Database,
+pub(super) struct Transactions {
+    database: Arc<Database>,
     pool: PgPool,
 }
 
@@ -71,9 +70,9 @@ enum Attempt<T, E> {
     Again(StoreError),
 }
 
-impl Postgres {
+impl Transactions {
     /// Connects once, to know that it is possible.
-    pub(crate) async fn open(options: PgConnectOptions, database: Database, patience: Duration) -> Result<Self, StoreError> {
+    pub(super) async fn open(options: PgConnectOptions, database: Arc<Database>, patience: Duration) -> Result<Self, StoreError> {
         // A serializable transaction that reads a whole small table collides with every writer of it, so the planner
         // is kept to the indices. The limits end what a lost server or a fault would hold for ever.
         let options = options.statement_cache_capacity(STATEMENTS).options([
@@ -98,13 +97,8 @@ impl Postgres {
         Ok(Self { database, pool })
     }
 
-    /// The name for messages.
-    pub(crate) fn database(&self) -> &Database {
-        &self.database
-    }
-
     /// Runs a body in a transaction and commits it; again, when it collides with another.
-    pub(crate) async fn write<T, E, F>(&self, body: F) -> Result<T, E>
+    pub(super) async fn write<T, E, F>(&self, body: F) -> Result<T, E>
     where
         E: From<StoreError>,
         F: AsyncFn(&mut Tx<'_>) -> Result<T, E>,
@@ -120,7 +114,7 @@ impl Postgres {
     }
 
     /// Runs a body on one snapshot; stops it when a statement takes longer than `limit`.
-    pub(crate) async fn read<T, E, F>(&self, body: F, limit: Option<Duration>) -> Result<T, E>
+    pub(super) async fn read<T, E, F>(&self, body: F, limit: Option<Duration>) -> Result<T, E>
     where
         E: From<StoreError>,
         F: AsyncFn(&mut Tx<'_>) -> Result<T, E>,
@@ -129,7 +123,7 @@ impl Postgres {
     }
 
     /// Runs a body while no other server runs one under the same key.
-    pub(crate) async fn exclusive<T, E, F>(&self, key: i64, body: F) -> Result<T, E>
+    pub(super) async fn exclusive<T, E, F>(&self, key: i64, body: F) -> Result<T, E>
     where
         E: From<StoreError>,
         F: AsyncFn(&mut Tx<'_>) -> Result<T, E>,
@@ -197,14 +191,8 @@ impl Postgres {
     }
 
     /// Gives every connection back.
-    pub(crate) async fn close(&self) {
+    pub(super) async fn close(&self) {
         self.pool.close().await;
-    }
-}
-
-impl fmt::Debug for Postgres {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Postgres({})", self.database)
     }
 }
 
@@ -218,107 +206,3 @@ async fn roll_back(transaction: PgTransaction<'_>) {
     let _ = transaction.rollback().await;
 }
 
-/// Runs one statement.
-pub(crate) async fn run(
-    connection: &mut PgConnection,
-    sql: Cow<'static, str>,
-    values: &[Value<'_>],
-    want: Want,
-) -> Result<Answer, sqlx::Error> {
-    let mut arguments = PgArguments::default();
-    for value in values {
-        match value {
-            Value::Int(value) => arguments.add(value),
-            Value::Text(value) => arguments.add(value.as_deref()),
-            Value::Bytes(value) => arguments.add(value.as_deref()),
-        }
-        .map_err(sqlx::Error::Encode)?;
-    }
-    // Texts are put together from constants of this crate only.
-    let query = sqlx::query_with::<sqlx::Postgres, _>(AssertSqlSafe(sql), arguments);
-    let rows = match want {
-        Want::Count => {
-            let touched = connection.execute(query).await?.rows_affected();
-            return Ok(Answer { touched, rows: Vec::new() });
-        }
-        Want::First => connection.fetch_optional(query).await?.into_iter().collect(),
-        Want::All => connection.fetch_all(query).await?,
-    };
-    let rows = rows.iter().map(row).collect::<Result<_, _>>()?;
-    Ok(Answer { touched: 0, rows })
-}
-
-/// Runs many statements of one text.
-pub(crate) async fn script(connection: &mut PgConnection, sql: &'static str) -> Result<(), sqlx::Error> {
-    connection.execute(sqlx::raw_sql(sql)).await.map(drop)
-}
-
-fn row(row: &PgRow) -> Result<Row, sqlx::Error> {
-    let cells = row.columns().iter().map(|column| {
-        let index = column.ordinal();
-        if row.try_get_raw(index)?.is_null() {
-            return Ok(Cell::Null);
-        }
-        match column.type_info().name() {
-            "INT8" => row.try_get(index).map(Cell::Int),
-            "INT4" => row.try_get::<i32, _>(index).map(|value| Cell::Int(value.into())),
-            "BYTEA" => row.try_get(index).map(Cell::Bytes),
-            _ => row.try_get(index).map(Cell::Text),
-        }
-    });
-    cells.collect::<Result<_, _>>().map(Row)
-}
-
-/// What an error of the driver means. Details and hints of the server are left out: they repeat values.
-pub(crate) fn explain(database: &Database, error: &sqlx::Error) -> Failure {
-    let stays = |error| Failure { error, again: false };
-    match error {
-        sqlx::Error::Database(refusal) => {
-            let code = refusal.code().unwrap_or_default();
-            let message = refusal.message().to_owned();
-            let what = refusal.constraint().map_or_else(|| message.clone(), str::to_owned);
-            Failure { error: translate(database.to_string(), &code, message, what), again: is_collision(&code) }
-        }
-        sqlx::Error::PoolTimedOut => stays(StoreError::Busy { what: "all connections are in use" }),
-        sqlx::Error::PoolClosed => stays(StoreError::Closed),
-        sqlx::Error::Io(_) | sqlx::Error::Tls(_) => stays(unreachable_database(database, error)),
-        other => stays(StoreError::fault(format!("the PostgreSQL driver: {other}"))),
-    }
-}
-
-/// serialization_failure, deadlock_detected.
-fn is_collision(code: &str) -> bool {
-    matches!(code, "40001" | "40P01")
-}
-
-/// Codes of PostgreSQL's appendix A.
-fn translate(database: String, code: &str, message: String, what: String) -> StoreError {
-    match code {
-        "23505" => StoreError::Duplicate { what },
-        "23503" => StoreError::Dangling { what },
-        "25006" => StoreError::ReadOnly { database },
-        "40001" | "40P01" => StoreError::Busy { what: "two transactions collided" },
-        "42P01" | "42703" => StoreError::NotMigrated { what: message },
-        "53100" => StoreError::Full { database },
-        "53300" => StoreError::Busy { what: "the server has no connection left" },
-        "55P03" => StoreError::Busy { what: "a row is locked by another transaction" },
-        "57014" => StoreError::TooSlow,
-        "28000" | "28P01" | "3D000" | "42501" => StoreError::CannotOpen { database, reason: message },
-        "XX001" | "XX002" => StoreError::Damaged { database, reason: message },
-        "58030" => StoreError::Disk { database, reason: message },
-        // shutdown and crash of the server: the connection is gone before a commit was sent
-        code if code.starts_with("57P") || code.starts_with("08") => StoreError::Unavailable { database, reason: message },
-        code => StoreError::fault(format!("PostgreSQL refused a statement ({code}): {message}")),
-    }
-}
-
-fn unreachable_database(database: &Database, error: &sqlx::Error) -> StoreError {
-    if let sqlx::Error::Database(_) = error {
-        return explain(database, error).error;
-    }
-    let reason = match error {
-        sqlx::Error::PoolTimedOut => "no answer in time".to_owned(),
-        other => other.to_string(),
-    };
-    StoreError::Unavailable { database: database.to_string(), reason }
-}

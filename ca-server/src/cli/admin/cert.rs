@@ -1,0 +1,117 @@
+//! `ca-server cert ...`
+
+use api::admin::{CertificateView, RevokeRequest};
+use clap::{Args, Subcommand};
+
+use crate::cli::args::{Admin, Format};
+use crate::cli::client::{Client, encode};
+use crate::cli::error::CliError;
+use crate::cli::output;
+
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum Command {
+    /// List certificates
+    List(List),
+    /// Show one certificate, with its chain in PEM
+    Show(One),
+    /// Revoke a certificate and publish the CRL
+    Revoke(Revoke),
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct List {
+    /// Only certificates with this name, or names that begin with it when it ends in '*'
+    #[arg(long)]
+    name: Option<String>,
+    /// The most rows
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
+    #[command(flatten)]
+    admin: Admin,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct One {
+    /// Its serial number in hexadecimal
+    serial: String,
+    #[command(flatten)]
+    admin: Admin,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Revoke {
+    /// Its serial number in hexadecimal
+    serial: String,
+    /// Reason of RFC 5280: keyCompromise, affiliationChanged, superseded, cessationOfOperation, privilegeWithdrawn
+    #[arg(long)]
+    reason: Option<String>,
+    /// Why, for the audit log
+    #[arg(long)]
+    comment: Option<String>,
+    #[command(flatten)]
+    admin: Admin,
+}
+
+impl Command {
+    pub(in crate::cli) async fn run(self) -> Result<(), CliError> {
+        match self {
+            Self::List(list) => list.run().await,
+            Self::Show(one) => {
+                let path = format!("/api/v1/certificates/{}", encode(&one.serial));
+                show(&one.admin, &Client::of(&one.admin.dir)?.get(&path).await?)
+            }
+            Self::Revoke(revoke) => {
+                let path = format!("/api/v1/certificates/{}/revoke", encode(&revoke.serial));
+                let body = RevokeRequest { reason: revoke.reason, comment: revoke.comment };
+                show(&revoke.admin, &Client::of(&revoke.admin.dir)?.post(&path, &body).await?)
+            }
+        }
+    }
+}
+
+impl List {
+    async fn run(self) -> Result<(), CliError> {
+        let found: Vec<CertificateView> =
+            Client::of(&self.admin.dir)?.list("/api/v1/certificates", self.name, self.limit).await?;
+        let header = ["SERIAL", "STATE", "PROFILE", "NAMES", "DEVICE", "NOT AFTER"];
+        output::list(self.admin.output.output, &found, header, |certificate| {
+            [
+                certificate.serial.clone(),
+                output::word(&certificate.state),
+                certificate.profile.clone(),
+                names(certificate),
+                output::maybe(certificate.device.as_ref()),
+                certificate.not_after.clone(),
+            ]
+        })
+    }
+}
+
+fn names(certificate: &CertificateView) -> String {
+    certificate.identifiers.iter().map(|identifier| identifier.value.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+fn show(admin: &Admin, certificate: &CertificateView) -> Result<(), CliError> {
+    let facts = vec![
+        ("serial", certificate.serial.clone()),
+        ("state", output::word(&certificate.state)),
+        ("revoked", output::maybe(certificate.revoked_at.as_ref())),
+        ("reason", output::maybe(certificate.reason.as_ref())),
+        ("names", names(certificate)),
+        ("profile", certificate.profile.clone()),
+        ("device", output::maybe(certificate.device.as_ref())),
+        ("account", output::maybe(certificate.account.as_ref())),
+        ("source", certificate.source.clone()),
+        ("not before", certificate.not_before.clone()),
+        ("not after", certificate.not_after.clone()),
+        ("seen in use", output::maybe(certificate.confirmed_at.as_ref())),
+        ("SHA-256", output::maybe(certificate.sha256.as_ref())),
+        ("key SHA-256", certificate.spki_sha256.clone()),
+        ("issuer", certificate.issuer.clone()),
+    ];
+    output::show(admin.output.output, certificate, facts)?;
+    match (admin.output.output, &certificate.pem) {
+        (Format::Table, Some(pem)) => output::print(&format!("\n{pem}")),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,32 @@
+//! `ca-server config ...`
+
+use clap::{Args, Subcommand};
+
+use crate::ceremony::CaMaterial;
+use crate::cli::args::Dir;
+use crate::cli::error::CliError;
+use crate::cli::output;
+use crate::config::FILE;
+use crate::policies;
+
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum Command {
+    /// Check the configuration, the policies and the CA's files, and print what is in force
+    Check(Check),
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Check {
+    #[command(flatten)]
+    dir: Dir,
+}
+
+impl Command {
+    pub(in crate::cli) fn run(self) -> Result<(), CliError> {
+        let Self::Check(check) = self;
+        let config = check.dir.config()?;
+        policies::load(&config.policies.folder).map_err(CliError::failed)?;
+        CaMaterial::read(&config).map_err(CliError::failed)?;
+        output::print(&format!("# {} is in order; in force:\n\n{}", config.dir.join(FILE).display(), config.effective()))
+    }
+}
