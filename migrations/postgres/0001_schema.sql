@@ -122,7 +122,7 @@ CREATE TABLE acme_authorization (
     version    BIGINT NOT NULL
 );
 
-CREATE INDEX acme_authorization_valid ON acme_authorization (account_id, kind, value) WHERE status = 'valid';
+CREATE INDEX acme_authorization_valid ON acme_authorization (account_id, value) WHERE status = 'valid';
 
 CREATE TABLE order_authorization (
     order_id         TEXT COLLATE "C" NOT NULL REFERENCES acme_order (id),
@@ -134,7 +134,7 @@ CREATE TABLE order_authorization (
 CREATE INDEX order_authorization_authorization ON order_authorization (authorization_id);
 
 CREATE TABLE challenge (
-    id               TEXT COLLATE "C" NOT NULL UNIQUE,
+    id               TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     authorization_id TEXT COLLATE "C" NOT NULL REFERENCES acme_authorization (id),
     position         BIGINT NOT NULL,
     kind             TEXT COLLATE "C" NOT NULL,
@@ -142,7 +142,7 @@ CREATE TABLE challenge (
     state            TEXT COLLATE "C" NOT NULL,
     validated_at     BIGINT,
     error            TEXT COLLATE "C",
-    PRIMARY KEY (authorization_id, position)
+    UNIQUE (authorization_id, position)
 );
 
 -- From the plan to long after the end. `tbs` is erased when `der` is there. Issuer, site and order are not foreign
@@ -180,7 +180,7 @@ CREATE TABLE certificate (
 );
 
 CREATE INDEX certificate_device ON certificate (device_id, id) WHERE device_id IS NOT NULL;
-CREATE INDEX certificate_end ON certificate (not_after, id);
+CREATE INDEX certificate_end ON certificate (not_after);
 CREATE INDEX certificate_planned ON certificate (created_at) WHERE state = 'planned';
 CREATE INDEX certificate_revoked ON certificate (issuer_id, not_after, shard) WHERE state = 'revoked';
 
@@ -211,9 +211,7 @@ CREATE INDEX job_subject ON job (kind, subject);
 -- `bytes` is the event; the columns beside it are what is searched by. `number` comes after the commit.
 CREATE TABLE audit_event (
     id      TEXT COLLATE "C" NOT NULL PRIMARY KEY,
-    at      BIGINT NOT NULL,
     number  BIGINT,
-    actor   TEXT COLLATE "C" NOT NULL,
     action  TEXT COLLATE "C" NOT NULL,
     subject TEXT COLLATE "C" NOT NULL,
     bytes   BYTEA NOT NULL

@@ -122,7 +122,7 @@ CREATE TABLE acme_authorization (
     version    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX acme_authorization_valid ON acme_authorization (account_id, kind, value) WHERE status = 'valid';
+CREATE INDEX acme_authorization_valid ON acme_authorization (account_id, value) WHERE status = 'valid';
 
 CREATE TABLE order_authorization (
     order_id         TEXT NOT NULL REFERENCES acme_order (id),
@@ -134,7 +134,7 @@ CREATE TABLE order_authorization (
 CREATE INDEX order_authorization_authorization ON order_authorization (authorization_id);
 
 CREATE TABLE challenge (
-    id               TEXT NOT NULL UNIQUE,
+    id               TEXT NOT NULL PRIMARY KEY,
     authorization_id TEXT NOT NULL REFERENCES acme_authorization (id),
     position         INTEGER NOT NULL,
     kind             TEXT NOT NULL,
@@ -142,8 +142,8 @@ CREATE TABLE challenge (
     state            TEXT NOT NULL,
     validated_at     INTEGER,
     error            TEXT,
-    PRIMARY KEY (authorization_id, position)
-) STRICT, WITHOUT ROWID;
+    UNIQUE (authorization_id, position)
+) STRICT;
 
 -- From the plan to long after the end. `tbs` is erased when `der` is there. Issuer, site and order are not foreign
 -- keys: every issuance would lock the one row of its issuer, and orders are pruned long before certificates.
@@ -180,7 +180,7 @@ CREATE TABLE certificate (
 ) STRICT;
 
 CREATE INDEX certificate_device ON certificate (device_id, id) WHERE device_id IS NOT NULL;
-CREATE INDEX certificate_end ON certificate (not_after, id);
+CREATE INDEX certificate_end ON certificate (not_after);
 CREATE INDEX certificate_planned ON certificate (created_at) WHERE state = 'planned';
 CREATE INDEX certificate_revoked ON certificate (issuer_id, not_after, shard) WHERE state = 'revoked';
 
@@ -211,9 +211,7 @@ CREATE INDEX job_subject ON job (kind, subject);
 -- `bytes` is the event; the columns beside it are what is searched by. `number` comes after the commit.
 CREATE TABLE audit_event (
     id      TEXT NOT NULL PRIMARY KEY,
-    at      INTEGER NOT NULL,
     number  INTEGER,
-    actor   TEXT NOT NULL,
     action  TEXT NOT NULL,
     subject TEXT NOT NULL,
     bytes   BLOB NOT NULL

@@ -3,7 +3,7 @@
 //! It wakes at least every ten minutes and reckons from the wall clock anew, so that neither suspend nor a clock
 //! step makes it sleep through a renewal (agents.md failure 3).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::agent::{Agent, OpenError};
 use crate::config::{CertificateConfig, Config, ConfigError};
+use crate::files;
 use crate::notify::Notify;
 use crate::renew::Reason;
 use crate::schedule::{self, Next};
@@ -22,6 +23,8 @@ use crate::state::Home;
 
 /// The longest sleep.
 const LONGEST_SLEEP: Duration = Duration::from_secs(600);
+/// The shortest one, so that nothing ever makes the loop spin.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(100);
 /// After a question to the CA that found no answer.
 const ASK_LATER: Duration = Duration::from_secs(600);
 /// For work in hand to come to its end when the agent is stopped; what remains is taken up by the next start.
@@ -71,6 +74,7 @@ pub async fn run(agent: Agent, source: &Source, notify: &Notify) -> Result<(), D
             heard = signals.heard() => match heard {
                 Heard::Stop => break,
                 Heard::Reload => keeper.reload(source),
+                Heard::Demand => {}
             },
         }
     }
@@ -79,21 +83,28 @@ pub async fn run(agent: Agent, source: &Source, notify: &Notify) -> Result<(), D
     Ok(())
 }
 
-/// Does everything that is due, once; whether all of it went well.
+/// Does everything that is due, once, whether or not an earlier failure asks for patience; whether all is well after.
 pub async fn once(agent: Agent) -> Result<bool, DaemonError> {
     agent.recover()?;
     let mut well = true;
     for config in agent.config.certificates.clone() {
-        for _ in 0..2 {
-            let Some(task) = due(&agent, &config, agent.clock.now()) else { break };
-            well &= perform(&agent, &config, task).await;
+        if is_due(&agent, &config) {
+            well &= perform(&agent, &config, Task::Renew).await;
+        } else {
+            well &= settle(&agent, &config).await;
         }
-        well &= owes_nothing(&agent, &config);
+        well &= in_order(&agent, &config);
     }
     Ok(well)
 }
 
-fn owes_nothing(agent: &Agent, config: &CertificateConfig) -> bool {
+fn is_due(agent: &Agent, config: &CertificateConfig) -> bool {
+    let Ok(state) = agent.state(&config.name) else { return false };
+    let (current, holder, now) = (agent.live(config).current(), agent.holder(config), agent.clock.now());
+    schedule::due(&agent.facts(config, current.as_ref(), &state, &holder), now) <= now
+}
+
+fn in_order(agent: &Agent, config: &CertificateConfig) -> bool {
     let present = agent.live(config).current().is_some_and(|current| current.leaf.not_after() > agent.clock.now());
     present && agent.state(&config.name).is_ok_and(|state| state.debt.is_none())
 }
@@ -102,38 +113,34 @@ fn owes_nothing(agent: &Agent, config: &CertificateConfig) -> bool {
 enum Task {
     Settle,
     Renew,
+    RenewOnDemand,
     Report,
     AskWindow,
 }
 
-/// What is due now for one certificate.
-fn due(agent: &Agent, config: &CertificateConfig, now: Timestamp) -> Option<Task> {
-    match next(agent, config, now)? {
-        Next::Settle(at) if at <= now => Some(Task::Settle),
-        Next::Renew(at) if at <= now => Some(Task::Renew),
-        _ => None,
+impl Task {
+    /// Whether it can wait for the others.
+    const fn is_talk(self) -> bool {
+        matches!(self, Self::Report | Self::AskWindow)
     }
-}
-
-fn next(agent: &Agent, config: &CertificateConfig, now: Timestamp) -> Option<Next> {
-    // Without a readable state file the certificate is looked at again with the next round.
-    let state = agent.state(&config.name).inspect_err(|error| tracing::error!(certificate = %config.name, %error, "")).ok()?;
-    let current = agent.live(config).current();
-    let holder = agent.holder(config);
-    Some(schedule::next(&agent.facts(config, current.as_ref(), &state, &holder), now))
 }
 
 /// Does one thing; whether it went well.
 async fn perform(agent: &Agent, config: &CertificateConfig, task: Task) -> bool {
     match task {
-        Task::Renew => match agent.renew(config, Reason::Due).await {
-            Ok(_) => settle(agent, config).await,
-            Err(_) => false,
-        },
+        Task::Renew => renew(agent, config, Reason::Due).await,
+        Task::RenewOnDemand => renew(agent, config, Reason::OnDemand).await,
         Task::Settle => settle(agent, config).await,
-        Task::Report => agent.report(config).await.inspect_err(|error| tracing::debug!(%error, "not reported yet")).is_ok(),
-        Task::AskWindow => agent.ask_window(config).await.inspect_err(|error| tracing::debug!(%error, "no window")).is_ok(),
+        Task::Report => agent.report(config).await.inspect_err(|error| tracing::debug!(%error, "not reported")).is_ok(),
+        Task::AskWindow => {
+            agent.ask_window(config).await.inspect_err(|error| tracing::debug!(%error, "no window")).is_ok()
+        }
     }
+}
+
+/// Gets another certificate and brings it into service; whether both went well.
+pub async fn renew(agent: &Agent, config: &CertificateConfig, reason: Reason) -> bool {
+    agent.renew(config, reason).await.is_ok() && settle(agent, config).await
 }
 
 /// Makes the service present what is installed, and tells the CA.
@@ -157,7 +164,7 @@ pub(crate) async fn settle(agent: &Agent, config: &CertificateConfig) -> bool {
 struct Keeper {
     agent: Arc<Agent>,
     work: JoinSet<(String, Task, bool)>,
-    busy: HashSet<String>,
+    busy: HashMap<String, tokio::task::Id>,
     /// Overdue renewals at the start wait until here.
     woken: HashMap<String, Timestamp>,
     /// Questions and reports that failed wait until here; lost with a restart, which may as well ask at once.
@@ -167,7 +174,7 @@ struct Keeper {
 impl Keeper {
     fn new(agent: Arc<Agent>) -> Self {
         let woken = waking(&agent);
-        Self { agent, work: JoinSet::new(), busy: HashSet::new(), woken, quiet: HashMap::new() }
+        Self { agent, work: JoinSet::new(), busy: HashMap::new(), woken, quiet: HashMap::new() }
     }
 
     /// Begins what is due, and says how long nothing else will be.
@@ -176,50 +183,59 @@ impl Keeper {
         let mut waiting = Vec::new();
         let mut soonest = now + LONGEST_SLEEP;
         for config in &self.agent.config.certificates {
-            if self.busy.contains(&config.name) {
+            if self.busy.contains_key(&config.name) {
                 continue;
             }
             let Some((at, task)) = self.plan(config, now) else { continue };
             if at <= now {
-                waiting.push((at, task, config.clone()));
+                waiting.push((task.is_talk(), at, task, config.clone()));
             } else {
                 soonest = soonest.min(at);
             }
         }
-        waiting.sort_by_key(|(at, task, _)| (matches!(task, Task::Report | Task::AskWindow), *at));
-        for (_, task, config) in waiting {
-            if self.work.len() < usize::from(self.agent.config.agent.parallel.max(1)) {
-                self.begin(config, task);
-            }
+        waiting.sort_by_key(|(is_talk, at, ..)| (*is_talk, *at));
+        let free = usize::from(self.agent.config.agent.parallel.max(1)).saturating_sub(self.work.len());
+        for (_, _, task, config) in waiting.into_iter().take(free) {
+            self.begin(config, task);
         }
-        soonest.since(now).max(Duration::from_millis(50))
+        // What found no free place is begun when one of the others ends, which wakes the loop.
+        soonest.since(now).max(SHORTEST_SLEEP)
     }
 
+    /// What is next for one certificate. Talk with the CA fills the time until real work is due.
     fn plan(&self, config: &CertificateConfig, now: Timestamp) -> Option<(Timestamp, Task)> {
         let name = &config.name;
-        let main = match next(&self.agent, config, now)? {
+        if self.agent.home.demand(name).exists() {
+            return Some((now, Task::RenewOnDemand));
+        }
+        // Without a readable state file the certificate is looked at again with the next round.
+        let state = self.agent.state(name).inspect_err(|error| tracing::error!(certificate = %name, "{error}")).ok()?;
+        let (current, holder) = (self.agent.live(config).current(), self.agent.holder(config));
+        let facts = self.agent.facts(config, current.as_ref(), &state, &holder);
+        let main = match schedule::next(&facts, now) {
             Next::Settle(at) => (at, Task::Settle),
             Next::Renew(at) => (self.woken.get(name).map_or(at, |woken| at.max(*woken)), Task::Renew),
         };
-        let state = self.agent.state(name).ok()?;
-        let quiet = self.quiet.get(name).copied().unwrap_or(Timestamp::from_unix_millis(0));
-        if main.0 > now && state.debt.is_none() && state.unreported.is_some() {
-            return Some(main).min(Some((quiet, Task::Report)).filter(|(at, _)| *at < main.0)).or(Some((quiet, Task::Report)));
+        if main.0 <= now {
+            return Some(main);
         }
-        let current = self.agent.live(config).current();
-        let holder = self.agent.holder(config);
-        let facts = self.agent.facts(config, current.as_ref(), &state, &holder);
+        let quiet = self.quiet.get(name).copied().unwrap_or(now);
+        let report = (state.debt.is_none() && state.unreported.is_some()).then_some((quiet, Task::Report));
         let ask = schedule::ask_window_at(&facts).map(|at| (at.max(quiet), Task::AskWindow));
-        Some(ask.filter(|(at, _)| *at < main.0).unwrap_or(main))
+        [Some(main), report, ask].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
     fn begin(&mut self, config: CertificateConfig, task: Task) {
-        self.busy.insert(config.name.clone());
+        if let Err(error) = files::remove_if_there(&self.agent.home.demand(&config.name)) {
+            tracing::warn!(%error, "the wish for a renewal stays");
+        }
         let agent = Arc::clone(&self.agent);
-        self.work.spawn(async move {
+        let name = config.name.clone();
+        let handle = self.work.spawn(async move {
             let well = perform(&agent, &config, task).await;
             (config.name, task, well)
         });
+        self.busy.insert(name, handle.id());
     }
 
     fn finished(&mut self, done: Result<(String, Task, bool), tokio::task::JoinError>) {
@@ -227,15 +243,13 @@ impl Keeper {
             Ok((name, task, well)) => {
                 self.busy.remove(&name);
                 self.woken.remove(&name);
-                if matches!(task, Task::Report | Task::AskWindow) && !well {
+                if task.is_talk() && !well {
                     self.quiet.insert(name, self.agent.clock.now() + ASK_LATER);
                 }
             }
-            // Which one it was is not known any more; none may stay busy for ever.
             Err(error) => {
                 tracing::error!(%error, "an attempt ended by a fault of the agent; it is repeated");
-                self.work.abort_all();
-                self.busy.clear();
+                self.busy.retain(|_, id| *id != error.id());
             }
         }
     }
@@ -290,12 +304,15 @@ fn waking(agent: &Agent) -> HashMap<String, Timestamp> {
 enum Heard {
     Stop,
     Reload,
+    /// A person wants a certificate now; which one, a file says.
+    Demand,
 }
 
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    demand: Signal,
 }
 
 impl Signals {
@@ -304,6 +321,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
+            demand: signal(SignalKind::user_defined1())?,
         })
     }
 
@@ -312,6 +330,7 @@ impl Signals {
             _ = self.terminate.recv() => Heard::Stop,
             _ = self.interrupt.recv() => Heard::Stop,
             _ = self.hangup.recv() => Heard::Reload,
+            _ = self.demand.recv() => Heard::Demand,
         }
     }
 }

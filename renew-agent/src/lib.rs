@@ -8,9 +8,13 @@
 pub mod acme;
 pub mod agent;
 pub mod bundle;
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod daemon;
 pub mod device;
+pub mod doctor;
+pub mod enroll;
 pub mod files;
 pub mod http;
 pub mod install;
@@ -23,5 +27,6 @@ pub mod schedule;
 pub mod services;
 pub mod settle;
 pub mod state;
+pub mod status;
 #[cfg(test)]
 mod testing;

@@ -85,7 +85,7 @@ impl Agent {
         state: &mut CertificateState,
         reason: Reason,
     ) -> Result<Generation, RenewError> {
-        if let Some(held) = self.held(config, state) {
+        if let Some(held) = self.held(config, state).filter(|_| reason == Reason::Due) {
             tracing::info!(certificate = %config.name, generation = held.number, "trying the refused generation again");
             return self.install(config, state, held).await;
         }

@@ -4,6 +4,7 @@
 //! a certificate. Knows nothing of how certificates are obtained.
 
 use std::fs::{File, OpenOptions};
+use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -147,6 +148,11 @@ impl Home {
         self.dir.join("state").join(format!("{name}.key"))
     }
 
+    /// The wish of a person for another certificate, which the daemon fulfils and removes.
+    pub fn demand(&self, name: &str) -> PathBuf {
+        self.dir.join("state").join(format!("{name}.renew"))
+    }
+
     /// The folder of one certificate's generations.
     pub fn live(&self, name: &str) -> PathBuf {
         self.dir.join("live").join(name)
@@ -157,12 +163,25 @@ impl Home {
         self.prepare()?;
         let path = self.dir.join("agent.lock");
         let opened = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
-        let file = files::on("open", &path, opened)?;
+        let mut file = files::on("open", &path, opened)?;
         match file.try_lock() {
-            Ok(()) => Ok(Lock { _file: file }),
+            Ok(()) => {
+                // For `renew`, which wakes the process that holds the lock.
+                let pid = format!("{}\n", std::process::id());
+                files::on("write", &path, file.set_len(0).and_then(|()| file.write_all(pid.as_bytes())))?;
+                Ok(Lock { _file: file })
+            }
             Err(std::fs::TryLockError::WouldBlock) => Err(StateError::Locked(self.dir.clone())),
             Err(std::fs::TryLockError::Error(error)) => Ok(files::on("lock", &path, Err(error))?),
         }
+    }
+}
+
+impl Home {
+    /// The process that holds the lock; only meaningful while [`lock`](Self::lock) is refused.
+    pub fn holder(&self) -> Option<i32> {
+        let bytes = files::read(&self.dir.join("agent.lock"), 32).ok().flatten()?;
+        std::str::from_utf8(&bytes).ok()?.trim().parse().ok()
     }
 }
 
@@ -361,6 +380,7 @@ mod tests {
         let first = home.lock().unwrap();
         let refusal = home.lock().unwrap_err();
         assert!(refusal.to_string().starts_with("another renew-agent is using "), "{refusal}");
+        assert_eq!(home.holder(), i32::try_from(std::process::id()).ok());
         drop(first);
         home.lock().unwrap();
     }

@@ -46,7 +46,11 @@ pub(super) struct Made {
 }
 
 /// Makes root, intermediate and the root's first CRL with the root key that `signer` has open.
-pub(super) async fn make(signer: &FileSigner, wanted: Wanted<'_>, entropy: &dyn Entropy) -> Result<Made, CeremonyError> {
+pub(super) async fn make(
+    signer: &FileSigner,
+    wanted: Wanted<'_>,
+    entropy: &dyn Entropy,
+) -> Result<Made, CeremonyError> {
     let root_key = signer.public_key(&KeyId::root()).expect("the ceremony opened the root key").clone();
     let begin = (wanted.now - BACKDATE).whole_seconds();
     let planned = plan_root(RootRequest {

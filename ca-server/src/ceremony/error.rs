@@ -44,7 +44,9 @@ pub enum CeremonyError {
     #[error(transparent)]
     Sign(#[from] SignError),
     /// A certificate did not survive the second look.
-    #[error("the {what} certificate was signed but is not what was planned: {source}; nothing was kept, please report this")]
+    #[error(
+        "the {what} certificate was signed but is not what was planned: {source}; nothing was kept, please report this"
+    )]
     Seal { what: &'static str, source: SealError },
     /// The root's CRL could not be made.
     #[error("the root's CRL cannot be made: {0}")]

@@ -16,11 +16,11 @@ use pki_core::x509::pem;
 use signer::{Envelope, FileSigner, KeyId, Passphrase, SiteKey, generate};
 use zeroize::Zeroizing;
 
+use crate::ceremony::CeremonyError;
 use crate::ceremony::authority::{self, Made, Wanted};
 use crate::ceremony::names::Names;
 use crate::ceremony::register::{self, Registration};
 use crate::ceremony::staging::Staging;
-use crate::ceremony::CeremonyError;
 use crate::config::{self, Config, DatabaseUrl, ExternalUrl, Template};
 
 /// What the new CA is to be.
@@ -139,7 +139,14 @@ pub async fn init(
     staging.publish()?;
     let root_key = root_key.map(OfflineKey::keep);
     let dir = request.dir.clone();
-    Ok(Initialised { dir, root: made.root, intermediate: made.intermediate, directory_url, root_key, notes: names.notes })
+    Ok(Initialised {
+        dir,
+        root: made.root,
+        intermediate: made.intermediate,
+        directory_url,
+        root_key,
+        notes: names.notes,
+    })
 }
 
 /// A root key file outside of the folder; removed again unless the CA came to be.
@@ -151,10 +158,14 @@ struct OfflineKey {
 impl OfflineKey {
     fn plan(request: &InitRequest, target: &Path) -> Result<Option<Self>, CeremonyError> {
         let RootCustody::Offline { out } = &request.root else { return Ok(None) };
-        let path = out.clone().unwrap_or_else(|| target.with_file_name(format!("{}-root.key", file_name(&request.name))));
+        let path =
+            out.clone().unwrap_or_else(|| target.with_file_name(format!("{}-root.key", file_name(&request.name))));
         let path = std::path::absolute(&path).map_err(CeremonyError::file("find", &path))?;
         if path.starts_with(target) {
-            let why = format!("{} lies in the folder of the CA; give --root-out a place that is carried away", path.display());
+            let why = format!(
+                "{} lies in the folder of the CA; give --root-out a place that is carried away",
+                path.display()
+            );
             return Err(CeremonyError::Request(why));
         }
         // checked before anything exists, so that dropping this never removes a file of somebody else
@@ -192,7 +203,11 @@ struct Folder<'a> {
 }
 
 impl Folder<'_> {
-    async fn fill(&self, choice: PassphraseChoice, offline: Option<&OfflineKey>) -> Result<(Made, String), CeremonyError> {
+    async fn fill(
+        &self,
+        choice: PassphraseChoice,
+        offline: Option<&OfflineKey>,
+    ) -> Result<(Made, String), CeremonyError> {
         let keys = self.staging.folder("keys")?;
         let (passphrase, passphrase_file) = self.passphrase(choice)?;
         let (root_id, issuing_id) = (IssuerId::random(self.entropy), IssuerId::random(self.entropy));
@@ -236,7 +251,11 @@ impl Folder<'_> {
     }
 
     /// Writes `ca-server.toml`, and reads it back: what `serve` would refuse is refused now.
-    fn configuration(&self, passphrase_file: Option<PathBuf>, ids: (IssuerId, IssuerId)) -> Result<Config, CeremonyError> {
+    fn configuration(
+        &self,
+        passphrase_file: Option<PathBuf>,
+        ids: (IssuerId, IssuerId),
+    ) -> Result<Config, CeremonyError> {
         let [main, public, operations] = &self.request.listen;
         let url = |given: &Option<ExternalUrl>, scheme: &str, listen: &str| match given {
             Some(url) => url.to_string(),
@@ -272,6 +291,8 @@ impl Folder<'_> {
     fn write_policies(&self) -> Result<(), CeremonyError> {
         self.staging.folder("policies")?;
         let documents = policy::defaults::documents(&self.names.domains, &self.names.networks);
-        documents.iter().try_for_each(|(name, text)| self.staging.file(&format!("policies/{name}"), text.as_bytes(), 0o644))
+        documents
+            .iter()
+            .try_for_each(|(name, text)| self.staging.file(&format!("policies/{name}"), text.as_bytes(), 0o644))
     }
 }

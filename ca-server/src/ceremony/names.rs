@@ -35,7 +35,12 @@ impl Names {
             false => request.networks.clone(),
         };
         let (dns, ips) = (request.dns_names.iter(), request.ips.iter());
-        let own: Vec<_> = dns.cloned().map(Identifier::Dns).chain(ips.copied().map(Identifier::Ip)).collect();
+        let mut own: Vec<Identifier> = Vec::new();
+        for name in dns.cloned().map(Identifier::Dns).chain(ips.copied().map(Identifier::Ip)) {
+            if !own.contains(&name) {
+                own.push(name);
+            }
+        }
         let mut names = Self { own, domains: request.domains.clone(), networks, constraints: None, notes: Vec::new() };
         names.check(request)?;
         if request.name_constraints {
@@ -47,13 +52,19 @@ impl Names {
     fn check(&self, request: &InitRequest) -> Result<(), CeremonyError> {
         let refuse = |why: String| Err(CeremonyError::Request(why));
         if self.own.is_empty() {
-            return refuse("the CA needs a name or address to be reached by; give --dns-name ca.site.test or --ip".into());
+            return refuse(
+                "the CA needs a name or address to be reached by; give --dns-name ca.site.test or --ip".into(),
+            );
         }
         if let Some(wildcard) = self.own.iter().find(|name| name.is_wildcard()) {
             return refuse(format!("`{}` is a wildcard; give --dns-name a full name", wildcard.value()));
         }
         if let Some(wildcard) = self.domains.iter().find(|domain| domain.is_wildcard()) {
-            return refuse(format!("a domain holds everything below it; write --domain {} instead of {}", wildcard.base(), wildcard.as_str()));
+            return refuse(format!(
+                "a domain holds everything below it; write --domain {} instead of {}",
+                wildcard.base(),
+                wildcard.as_str()
+            ));
         }
         if request.name_constraints && self.domains.is_empty() {
             return refuse(

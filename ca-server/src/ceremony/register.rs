@@ -88,7 +88,12 @@ impl Registration<'_> {
         }
     }
 
-    fn certificate(&self, issuer: IssuerId, parent: Option<IssuerId>, certificate: &Certificate) -> IssuerCertificateRecord {
+    fn certificate(
+        &self,
+        issuer: IssuerId,
+        parent: Option<IssuerId>,
+        certificate: &Certificate,
+    ) -> IssuerCertificateRecord {
         IssuerCertificateRecord {
             id: CertificateId::new(self.now, self.entropy),
             issuer,

@@ -49,7 +49,8 @@ fn open(request: &RootSignRequest<'_>, material: &CaMaterial) -> Result<FileSign
     let here = request.config.keys.folder.join(KeyId::root().file_name());
     let path = request.root_key.clone().unwrap_or_else(|| here.clone());
     if request.root_key.is_none() && !here.exists() {
-        let why = format!("the root key is not in {}; it was made offline, so give its file with --root-key", here.display());
+        let why =
+            format!("the root key is not in {}; it was made offline, so give its file with --root-key", here.display());
         return Err(CeremonyError::Request(why));
     }
     let signer = FileSigner::open_files(&[(KeyId::root(), path.clone())], request.passphrase, Envelope::ceremony())?;

@@ -65,21 +65,49 @@ async fn a_new_ca_is_complete_and_openssl_agrees() {
     assert_eq!(done.directory_url, "https://ca.site.test:8443/acme/directory");
     assert!(done.notes.is_empty(), "{:?}", done.notes);
     let names: Vec<_> = tree(&dir).iter().map(|path| path.strip_prefix(&dir).unwrap().display().to_string()).collect();
-    for expected in ["ca-server.toml", "ca/intermediate.crt", "ca/root.crl", "ca/root.crt", "keys/intermediate.key",
-        "keys/root.key", "keys/site.key", "pilotlight.db", "policies/gateway.yaml", "roots.pem"]
-    {
+    for expected in [
+        "ca-server.toml",
+        "ca/intermediate.crt",
+        "ca/root.crl",
+        "ca/root.crt",
+        "keys/intermediate.key",
+        "keys/root.key",
+        "keys/site.key",
+        "pilotlight.db",
+        "policies/gateway.yaml",
+        "roots.pem",
+    ] {
         assert!(names.contains(&expected.to_owned()), "{expected} in {names:?}");
     }
     assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 1, "nothing beside the folder");
     let text = openssl(&dir, &["x509", "-in", "ca/intermediate.crt", "-noout", "-text"]);
-    for expected in ["CN = Plant 7 Root CA", "CN = Plant 7 Issuing CA 1", "pathlen:0", "DNS:site.test", "IP:10.0.0.0/255.0.0.0",
-        "URI:http://ca.site.test:8080/ca/", "URI:http://ca.site.test:8080/crl/", "X509v3 Name Constraints: critical"]
-    {
+    for expected in [
+        "CN = Plant 7 Root CA",
+        "CN = Plant 7 Issuing CA 1",
+        "pathlen:0",
+        "DNS:site.test",
+        "IP:10.0.0.0/255.0.0.0",
+        "URI:http://ca.site.test:8080/ca/",
+        "URI:http://ca.site.test:8080/crl/",
+        "X509v3 Name Constraints: critical",
+    ] {
         assert!(text.contains(expected), "{expected} in {text}");
     }
     openssl(&dir, &["verify", "-x509_strict", "-CAfile", "roots.pem", "ca/intermediate.crt"]);
     openssl(&dir, &["crl", "-inform", "DER", "-in", "ca/root.crl", "-out", "root.pem"]);
-    openssl(&dir, &["verify", "-x509_strict", "-crl_check", "-CRLfile", "root.pem", "-CAfile", "roots.pem", "ca/intermediate.crt"]);
+    openssl(
+        &dir,
+        &[
+            "verify",
+            "-x509_strict",
+            "-crl_check",
+            "-CRLfile",
+            "root.pem",
+            "-CAfile",
+            "roots.pem",
+            "ca/intermediate.crt",
+        ],
+    );
 }
 
 #[tokio::test]
@@ -105,7 +133,8 @@ async fn the_configuration_loads_and_the_keys_sign() {
     material.check_key(&config, &signer).unwrap();
     // the serving process cannot make another intermediate
     let ca = done.intermediate.tbs_der();
-    let refused = signer.sign(&config.ca.issuing.key, Purpose::CaCertificate, SignatureAlgorithm::EcdsaSha256, ca).await;
+    let refused =
+        signer.sign(&config.ca.issuing.key, Purpose::CaCertificate, SignatureAlgorithm::EcdsaSha256, ca).await;
     assert!(matches!(refused, Err(SignError::NeedsPerson { .. })));
     // the wrong key under the right name is noticed
     fs::copy(dir.join("keys/root.key"), dir.join("keys/intermediate.key")).unwrap();
@@ -202,7 +231,8 @@ async fn root_sign_renews_the_crl_and_the_number_only_rises() {
     let told = sign(Some(dir.join("keys/intermediate.key")), later).await.unwrap_err().to_string();
     assert!(told.contains("is not the one of the certificate"), "{told}");
     let wrong = Passphrase::from_first_line("wrong").unwrap();
-    let told = sign_root_crl(RootSignRequest { config: &config, root_key: Some(out), passphrase: &wrong, now: later }).await;
+    let told =
+        sign_root_crl(RootSignRequest { config: &config, root_key: Some(out), passphrase: &wrong, now: later }).await;
     assert!(told.unwrap_err().to_string().contains("the passphrase does not open the key"));
 }
 
@@ -212,13 +242,10 @@ async fn the_alarm_comes_at_half_of_the_root_crls_life() {
     made(&request(&parent.path().join("ca"))).await.unwrap();
     let crl = CaMaterial::read(&Config::load(&parent.path().join("ca")).unwrap()).unwrap().root.crl;
     let at = |days: u32| RootCrlState::of(&crl, crl.this_update() + days * DAY);
-    assert_eq!([at(0), at(197), at(198), at(394), at(395)], [
-        RootCrlState::Fresh,
-        RootCrlState::Fresh,
-        RootCrlState::Due,
-        RootCrlState::Due,
-        RootCrlState::Over
-    ]);
+    assert_eq!(
+        [at(0), at(197), at(198), at(394), at(395)],
+        [RootCrlState::Fresh, RootCrlState::Fresh, RootCrlState::Due, RootCrlState::Due, RootCrlState::Over]
+    );
 }
 
 #[tokio::test]

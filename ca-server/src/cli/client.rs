@@ -78,14 +78,21 @@ impl Client {
 
     async fn exchange(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Result<Bytes, CliError> {
         let late = |_| self.broken(&format!("it did not answer within {} s", PATIENCE.as_secs()));
-        let (status, answer) = tokio::time::timeout(PATIENCE, self.converse(method, path, body)).await.map_err(late)??;
+        let (status, answer) =
+            tokio::time::timeout(PATIENCE, self.converse(method, path, body)).await.map_err(late)??;
         if status.is_success() { Ok(answer) } else { Err(refusal(status, &answer)) }
     }
 
-    async fn converse(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Result<(StatusCode, Bytes), CliError> {
+    async fn converse(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<(StatusCode, Bytes), CliError> {
         let stream = UnixStream::connect(&self.socket).await.map_err(|error| self.unreachable(&error))?;
         let broken = |error: hyper::Error| self.broken(&error.to_string());
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
         let request = Request::builder()
             .method(method)
             .uri(path)
@@ -125,21 +132,31 @@ impl Client {
     }
 
     fn broken(&self, why: &str) -> CliError {
-        CliError::Failed(format!("the conversation with the CA at {} broke off: {why}; look at its log", self.socket.display()))
+        CliError::Failed(format!(
+            "the conversation with the CA at {} broke off: {why}; look at its log",
+            self.socket.display()
+        ))
     }
 }
 
 fn read<T: DeserializeOwned>(path: &str, answer: &[u8]) -> Result<T, CliError> {
     serde_json::from_slice(answer).map_err(|error| {
-        CliError::Failed(format!("the CA's answer to {path} is not understood ({error}); use the ca-server of the same version"))
+        CliError::Failed(format!(
+            "the CA's answer to {path} is not understood ({error}); use the ca-server of the same version"
+        ))
     })
 }
 
 fn refusal(status: StatusCode, answer: &[u8]) -> CliError {
     match serde_json::from_slice::<ProblemDocument>(answer) {
         Ok(problem) if !problem.detail.is_empty() => {
-            let others = problem.subproblems.iter().map(|sub| format!("\n  {}", sub.detail));
-            CliError::Failed(problem.detail.clone() + &others.collect::<String>())
+            // the first reason is often the whole text already
+            let others = problem.subproblems.iter().filter(|sub| !problem.detail.contains(&sub.detail));
+            let lines = others.map(|sub| match &sub.identifier {
+                Some(identifier) => format!("\n  {}: {}", identifier.value, sub.detail),
+                None => format!("\n  {}", sub.detail),
+            });
+            CliError::Failed(problem.detail.clone() + &lines.collect::<String>())
         }
         _ => CliError::Failed(format!("the CA answered {status} without saying why; look at its log")),
     }

@@ -81,13 +81,15 @@ fn width<const N: usize>(rows: &[[String; N]], column: usize) -> usize {
 }
 
 fn line(cells: &[String], widths: &[usize]) -> String {
-    let padded: Vec<String> = cells.iter().zip(widths).map(|(cell, width)| format!("{:<width$}", plain(cell))).collect();
+    let padded: Vec<String> =
+        cells.iter().zip(widths).map(|(cell, width)| format!("{:<width$}", plain(cell))).collect();
     padded.join("  ").trim_end().to_owned() + "\n"
 }
 
 fn sheet(facts: Vec<(&str, String)>) -> String {
     let widest = facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    let line = |(name, value): (&str, String)| format!("{name:<widest$}  {}", plain(&value)).trim_end().to_owned() + "\n";
+    let line =
+        |(name, value): (&str, String)| format!("{name:<widest$}  {}", plain(&value)).trim_end().to_owned() + "\n";
     facts.into_iter().filter(|(_, value)| !value.is_empty()).map(line).collect()
 }
 

@@ -1,6 +1,6 @@
 //! `[admin]`: local administration.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,17 @@ impl Default for Admin {
 }
 
 impl Admin {
-    pub(super) fn resolve(&mut self, dir: &Path) {
-        super::within(dir, &mut self.socket);
+    pub(super) fn check(&self) -> Result<(), (&'static str, String)> {
+        // sun_path of unix(7), with its zero octet
+        const LONGEST: usize = 107;
+        let length = self.socket.as_os_str().len();
+        if length <= LONGEST {
+            return Ok(());
+        }
+        let why = format!(
+            "the path {} has {length} bytes, and sockets have {LONGEST} at most; give a shorter one",
+            self.socket.display()
+        );
+        Err(("admin.socket", why))
     }
 }

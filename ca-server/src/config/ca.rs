@@ -1,6 +1,6 @@
 //! `[ca]`: who this CA is, and where its certificates are.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use pki_core::ids::IssuerId;
 use serde::{Deserialize, Serialize};
@@ -48,10 +48,8 @@ pub struct Issuing {
 }
 
 impl Ca {
-    pub(super) fn resolve(&mut self, dir: &Path) {
-        for path in [&mut self.roots, &mut self.root.certificate, &mut self.root.crl, &mut self.issuing.certificate] {
-            super::within(dir, path);
-        }
+    pub(super) fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        [&mut self.roots, &mut self.root.certificate, &mut self.root.crl, &mut self.issuing.certificate].into_iter()
     }
 }
 
@@ -62,7 +60,10 @@ pub fn check_name(name: &str) -> Result<(), String> {
     if trimmed && name.chars().count() <= MAX && !name.chars().any(char::is_control) {
         return Ok(());
     }
-    Err(format!("`{}` is not a name for a CA; use 1 to {MAX} characters without spaces at the ends", name.escape_debug()))
+    Err(format!(
+        "`{}` is not a name for a CA; use 1 to {MAX} characters without spaces at the ends",
+        name.escape_debug()
+    ))
 }
 
 fn default_roots() -> PathBuf {

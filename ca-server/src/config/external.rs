@@ -22,7 +22,10 @@ pub struct External {
 impl External {
     pub(super) fn check(&self) -> Result<(), (&'static str, String)> {
         if !self.main.is_https() {
-            return Err(("external.main", "ACME is spoken over https only (RFC 8555 section 6.1); begin it with https://".into()));
+            return Err((
+                "external.main",
+                "ACME is spoken over https only (RFC 8555 section 6.1); begin it with https://".into(),
+            ));
         }
         if self.public.is_https() {
             let why = "CRLs are fetched before TLS can be trusted (RFC 5280 section 8); begin it with http://";
@@ -98,7 +101,9 @@ impl FromStr for ExternalUrl {
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
         parse_name(&host).map_err(|why| refuse(&why))?;
         let port = match authority.port_u16() {
-            None if authority.as_str().len() != authority.host().len() => return Err(refuse("its port is not a number from 1 to 65535")),
+            None if authority.as_str().len() != authority.host().len() => {
+                return Err(refuse("its port is not a number from 1 to 65535"));
+            }
             Some(0) => return Err(refuse("its port is 0")),
             port => port,
         };

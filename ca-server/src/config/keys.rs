@@ -1,6 +1,6 @@
 //! `[keys]`: where the encrypted keys are, and what opens them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -26,10 +26,7 @@ impl Keys {
         self.folder.join("site.key")
     }
 
-    pub(super) fn resolve(&mut self, dir: &Path) {
-        super::within(dir, &mut self.folder);
-        if !self.passphrase_file.as_os_str().is_empty() {
-            super::within(dir, &mut self.passphrase_file);
-        }
+    pub(super) fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        [&mut self.folder, &mut self.passphrase_file].into_iter()
     }
 }

@@ -46,11 +46,16 @@ macro_rules! span_in {
 
             use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-            pub(in super::super) fn serialize<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+            pub(in super::super) fn serialize<S: Serializer>(
+                span: &Duration,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
                 serializer.serialize_u64(span.as_secs() / $seconds)
             }
 
-            pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+            pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Duration, D::Error> {
                 let number = i64::deserialize(deserializer)?;
                 match u64::try_from(number) {
                     Ok(number @ 1..=$most) => Ok(Duration::from_secs(number * $seconds)),

@@ -43,7 +43,10 @@ impl Listen {
             return Err(("listen.console", "this version has no console; leave it empty".into()));
         }
         if self.proxy_protocol {
-            return Err(("listen.proxy_protocol", "this version does not read the PROXY protocol; set it to false".into()));
+            return Err((
+                "listen.proxy_protocol",
+                "this version does not read the PROXY protocol; set it to false".into(),
+            ));
         }
         for (key, address) in [("listen.public", self.public), ("listen.operations", self.operations)] {
             if address == self.main && address.port() != 0 {

@@ -86,7 +86,9 @@ impl Config {
         let read = File::open(&path).and_then(|file| file.take(MAX_FILE).read_to_string(&mut text));
         match read {
             Ok(_) => Self::parse(&text, dir),
-            Err(source) if source.kind() == std::io::ErrorKind::NotFound => Err(ConfigError::Absent { dir: dir.to_owned() }),
+            Err(source) if source.kind() == std::io::ErrorKind::NotFound => {
+                Err(ConfigError::Absent { dir: dir.to_owned() })
+            }
             Err(source) => Err(ConfigError::Read { path, source }),
         }
     }
@@ -97,12 +99,19 @@ impl Config {
         let mut config: Self = toml::from_str(text).map_err(|error| ConfigError::from_toml(&path, text, &error))?;
         config.check_together().map_err(|(key, why)| ConfigError::value(&path, text, key, why))?;
         config.resolve(dir);
+        config.admin.check().map_err(|(key, why)| ConfigError::value(&path, text, key, why))?;
         Ok(config)
     }
 
     /// The configuration in force, defaults included, as TOML; secrets are not shown.
     pub fn effective(&self) -> String {
-        toml::to_string(self).expect("a configuration that was read from TOML can be written as TOML")
+        let mut shown = self.clone();
+        shown.paths().for_each(|path| {
+            if let Ok(inside) = path.strip_prefix(&self.dir) {
+                *path = inside.to_owned();
+            }
+        });
+        toml::to_string(&shown).expect("a configuration that was read from TOML can be written as TOML")
     }
 
     /// What no field can know by itself.
@@ -114,16 +123,15 @@ impl Config {
 
     fn resolve(&mut self, dir: &Path) {
         self.dir = dir.to_owned();
-        self.admin.resolve(dir);
-        self.ca.resolve(dir);
-        self.keys.resolve(dir);
-        self.policies.resolve(dir);
+        // an absolute path stays; an empty one means that there is none
+        self.paths().filter(|path| !path.as_os_str().is_empty()).for_each(|path| *path = dir.join(&*path));
     }
-}
 
-/// An absolute path stays; a relative one is taken from `dir`.
-fn within(dir: &Path, path: &mut PathBuf) {
-    *path = dir.join(&*path);
+    /// Every path in it, as they may be relative to DIR.
+    fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let own = [&mut self.admin.socket, &mut self.policies.folder];
+        own.into_iter().chain(self.ca.paths()).chain(self.keys.paths())
+    }
 }
 
 #[cfg(test)]

@@ -82,14 +82,18 @@ fn from_terminal(prompt: Prompt) -> Result<Passphrase, PassphraseSourceError> {
     }
     let ask = |question: &str| -> Result<Zeroizing<String>, PassphraseSourceError> {
         let typed = rpassword::prompt_password(question).map(Zeroizing::new);
-        typed.map_err(|error| PassphraseSourceError::Typed(format!("cannot read the passphrase from the terminal: {error}")))
+        typed.map_err(|error| {
+            PassphraseSourceError::Typed(format!("cannot read the passphrase from the terminal: {error}"))
+        })
     };
     let typed = match prompt {
         Prompt::Existing => ask("Passphrase of the CA keys: ")?,
         Prompt::New => ask("New passphrase for the CA keys: ")?,
     };
     if prompt == Prompt::New && *typed != *ask("The same again: ")? {
-        return Err(PassphraseSourceError::Typed("the two passphrases differ; nothing was changed, run the command again".into()));
+        return Err(PassphraseSourceError::Typed(
+            "the two passphrases differ; nothing was changed, run the command again".into(),
+        ));
     }
     Passphrase::from_first_line(&typed).map_err(|error| PassphraseSourceError::Typed(error.to_string()))
 }

@@ -1,6 +1,6 @@
 //! `[policies]`: where the profiles are.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,11 +15,5 @@ pub struct Policies {
 impl Default for Policies {
     fn default() -> Self {
         Self { folder: "policies".into() }
-    }
-}
-
-impl Policies {
-    pub(super) fn resolve(&mut self, dir: &Path) {
-        super::within(dir, &mut self.folder);
     }
 }

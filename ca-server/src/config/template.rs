@@ -24,7 +24,13 @@ pub struct Template<'a> {
 
 impl<'a> Template<'a> {
     /// The documented defaults for a CA of this name and these addresses.
-    pub fn new(name: &'a str, main: &'a str, public: &'a str, names: &'a [Identifier], ids: (IssuerId, IssuerId)) -> Self {
+    pub fn new(
+        name: &'a str,
+        main: &'a str,
+        public: &'a str,
+        names: &'a [Identifier],
+        ids: (IssuerId, IssuerId),
+    ) -> Self {
         Self {
             name,
             external_main: main,

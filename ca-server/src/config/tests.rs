@@ -10,7 +10,13 @@ const ID: &str = "000102030405060708090a0b0c0d0e0f";
 fn template_text() -> String {
     let names = [external::parse_name("ca.site.test").unwrap(), external::parse_name("10.0.0.1").unwrap()];
     let id: IssuerId = ID.parse().unwrap();
-    render(&Template::new("Site \"A\" @root_id@", "https://ca.site.test:8443", "http://ca.site.test:8080", &names, (id, id)))
+    render(&Template::new(
+        "Site \"A\" @root_id@",
+        "https://ca.site.test:8443",
+        "http://ca.site.test:8080",
+        &names,
+        (id, id),
+    ))
 }
 
 fn refusal(change: impl FnOnce(String) -> String) -> String {
@@ -45,6 +51,7 @@ fn the_template_says_what_the_defaults_are() {
 fn every_key_of_the_template_is_effective_and_reads_back() {
     let config = Config::parse(&template_text(), Path::new("/ca")).unwrap();
     let printed = config.effective();
+    assert!(printed.contains("socket = \"admin.sock\""), "relative to DIR, as in the file: {printed}");
     assert_eq!(Config::parse(&printed, Path::new("/ca")).unwrap(), config);
     let keys = |text: &str| text.lines().filter(|line| line.contains(" = ")).count();
     assert_eq!(keys(&printed), keys(&template_text()), "{printed}");
@@ -54,7 +61,10 @@ fn every_key_of_the_template_is_effective_and_reads_back() {
 fn an_unknown_key_is_named_with_its_line_and_the_nearest_known_one() {
     let told = refusal(|text| text.replace("http_port = 80", "htpp_port = 80"));
     let line = 1 + template_text().lines().position(|line| line.starts_with("http_port")).unwrap();
-    assert_eq!(told, format!("/ca/ca-server.toml:{line}: unknown key `htpp_port` in [validation]; did you mean `http_port`?"));
+    assert_eq!(
+        told,
+        format!("/ca/ca-server.toml:{line}: unknown key `htpp_port` in [validation]; did you mean `http_port`?")
+    );
     let section = refusal(|text| text.replace("[validation]", "[validaton]"));
     assert!(section.contains("unknown key `validaton` at the top level; did you mean `validation`?"), "{section}");
     let nested = refusal(|text| text.replace("key = \"intermediate\"", "key = \"intermediate\"\ncolour = 1"));
@@ -69,24 +79,49 @@ fn wrong_values_name_the_key_the_line_and_the_remedy() {
         ("main = \"[::]:8443\"", "main = \"8443\"", "`listen.main`: "),
         ("main = \"https://", "main = \"http://", "`external.main`: ACME is spoken over https only"),
         ("public = \"http://", "public = \"https://", "`external.public`: CRLs are fetched before TLS"),
-        ("ca.site.test:8443\"", "ca.site.test:8443/acme\"", "`external.main`: `https://ca.site.test:8443/acme` is not an address"),
-        ("public = \"[::]:8080\"", "public = \"[::]:8443\"", "`listen.public`: [::]:8443 is the address of `listen.main`"),
+        (
+            "ca.site.test:8443\"",
+            "ca.site.test:8443/acme\"",
+            "`external.main`: `https://ca.site.test:8443/acme` is not an address",
+        ),
+        (
+            "public = \"[::]:8080\"",
+            "public = \"[::]:8443\"",
+            "`listen.public`: [::]:8443 is the address of `listen.main`",
+        ),
         ("sqlite:pilotlight.db", "mysql://u:secret@h/d", "`database.url`: expected sqlite:FILE or postgres://"),
         ("deny_networks = []", "deny_networks = [\"10.0.0.0\"]", "`validation.deny_networks`"),
-        ("resolvers = []", "resolvers = [\"dns.site.test\"]", "`validation.resolvers`: `dns.site.test` is not the address of a name server"),
+        (
+            "resolvers = []",
+            "resolvers = [\"dns.site.test\"]",
+            "`validation.resolvers`: `dns.site.test` is not the address of a name server",
+        ),
         ("level = \"info\"", "level = \"loud\"", "`log.level`: `loud` is not a log level"),
         ("format = \"text\"", "format = \"xml\"", "`log.format`: "),
-        ("publish_hours = 24", "publish_hours = 200", "`crl.publish_hours`: a CRL must outlive three missed publications"),
+        (
+            "publish_hours = 24",
+            "publish_hours = 200",
+            "`crl.publish_hours`: a CRL must outlive three missed publications",
+        ),
         ("life_days = 30", "life_days = 0", "`crl.life_days`: 0 is not a number of days from 1 to 400"),
         ("max_identifiers = 100", "max_identifiers = 0", "`limits.max_identifiers`: 0 is not a number from 1 to 1000"),
         ("key = \"intermediate\"", "key = \"../x\"", "`ca.issuing.key`: "),
         ("proxy_protocol = false", "proxy_protocol = true", "`listen.proxy_protocol`: this version does not read"),
+        (
+            "socket = \"admin.sock\"",
+            "socket = \"/run/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.sock\"",
+            "`admin.socket`: the path /run/aaa",
+        ),
         ("[admin]", "[admin", ""),
     ];
     for (from, to, expected) in cases {
         assert!(template_text().contains(from), "{from}");
         let told = refusal(|text| text.replacen(from, to, 1));
-        let line = 1 + template_text().replacen(from, to, 1).lines().position(|line| line.contains(to.lines().next().unwrap())).unwrap();
+        let line = 1 + template_text()
+            .replacen(from, to, 1)
+            .lines()
+            .position(|line| line.contains(to.lines().next().unwrap()))
+            .unwrap();
         assert!(told.starts_with(&format!("/ca/ca-server.toml:{line}: ")), "{line} {told}");
         assert!(told.contains(expected), "{expected}: {told}");
         assert!(!told.contains("secret"), "{told}");
@@ -95,9 +130,11 @@ fn wrong_values_name_the_key_the_line_and_the_remedy() {
 
 #[test]
 fn passwords_are_not_printed() {
-    for url in ["postgres://pilot:s3cret@db.site.test/pilot", "postgres://db/pilot?user=x&password=s3cret&sslmode=require",
-        "postgres://pilot:s3cret@db/x?password=s3cret"]
-    {
+    for url in [
+        "postgres://pilot:s3cret@db.site.test/pilot",
+        "postgres://db/pilot?user=x&password=s3cret&sslmode=require",
+        "postgres://pilot:s3cret@db/x?password=s3cret",
+    ] {
         let url: DatabaseUrl = url.parse().unwrap();
         assert!(!format!("{url} {url:?}").contains("s3cret"), "{url}");
         assert!(url.expose().contains("s3cret") && url.is_shared());
@@ -111,7 +148,17 @@ fn own_names_hold_the_external_host_once() {
     assert_eq!(names.len(), 2);
     let url: ExternalUrl = "https://[fd00::1]:8443/".parse().unwrap();
     assert_eq!((url.host(), url.port(), url.authority().as_str()), ("fd00::1", 8443, "[fd00::1]:8443"));
-    for bad in ["", "ca.site.test", "https://", "https://a:b@c", "https://a:0", "https://a:99999", "https://a?x", "ftp://a", "https://a b"] {
+    for bad in [
+        "",
+        "ca.site.test",
+        "https://",
+        "https://a:b@c",
+        "https://a:0",
+        "https://a:99999",
+        "https://a?x",
+        "ftp://a",
+        "https://a b",
+    ] {
         assert!(bad.parse::<ExternalUrl>().is_err(), "{bad}");
     }
 }

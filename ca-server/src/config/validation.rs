@@ -51,7 +51,8 @@ impl TryFrom<String> for ResolverAddress {
     fn try_from(text: String) -> Result<Self, String> {
         let bare = text.parse::<IpAddr>().map(|address| SocketAddr::new(address, 53));
         let full = bare.or_else(|_| text.parse::<SocketAddr>());
-        full.map(Self).map_err(|_| format!("`{text}` is not the address of a name server; write 192.0.2.53 or 192.0.2.53:53"))
+        full.map(Self)
+            .map_err(|_| format!("`{text}` is not the address of a name server; write 192.0.2.53 or 192.0.2.53:53"))
     }
 }
 

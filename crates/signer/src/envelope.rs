@@ -7,7 +7,9 @@ use std::time::Duration;
 use ipnet::IpNet;
 use pki_core::x509::key::SignatureAlgorithm;
 use x509_parser::certificate::{TbsCertificate, Validity};
-use x509_parser::extensions::{BasicConstraints, ExtendedKeyUsage, GeneralName, KeyUsage, ParsedExtension, X509Extension};
+use x509_parser::extensions::{
+    BasicConstraints, ExtendedKeyUsage, GeneralName, KeyUsage, ParsedExtension, X509Extension,
+};
 use x509_parser::prelude::FromDer;
 use x509_parser::revocation_list::TbsCertList;
 use x509_parser::time::ASN1Time;
@@ -97,7 +99,9 @@ impl Envelope {
 
     fn ca_certificate(&self, algorithm: SignatureAlgorithm, tbs: &[u8]) -> Result<(), String> {
         if !self.ca_certificates {
-            return Err("CA certificates are signed in a ceremony only (`ca-server init`, `ca-server root sign`)".into());
+            return Err(
+                "CA certificates are signed in a ceremony only (`ca-server init`, `ca-server root sign`)".into()
+            );
         }
         let tbs = certificate(algorithm, tbs)?;
         if !basic_constraints(&tbs).is_some_and(|constraints| constraints.ca) {
@@ -116,7 +120,8 @@ impl Envelope {
         }
         same_algorithm(&list.signature, algorithm)?;
         extensions(list.extensions())?;
-        let numbered = |extension: &X509Extension<'_>| matches!(extension.parsed_extension(), ParsedExtension::CRLNumber(_));
+        let numbered =
+            |extension: &X509Extension<'_>| matches!(extension.parsed_extension(), ParsedExtension::CRLNumber(_));
         if !list.extensions().iter().any(numbered) {
             return Err("it has no CRL number".into());
         }
@@ -151,7 +156,8 @@ impl Envelope {
 impl PermittedNames {
     fn holds_dns(&self, name: &str) -> bool {
         let name = name.strip_prefix("*.").unwrap_or(name);
-        let holds = |zone: &String| name.strip_suffix(zone.as_str()).is_some_and(|left| left.is_empty() || left.ends_with('.'));
+        let holds =
+            |zone: &String| name.strip_suffix(zone.as_str()).is_some_and(|left| left.is_empty() || left.ends_with('.'));
         self.dns.iter().any(|zone| zone.is_empty() || holds(zone))
     }
 

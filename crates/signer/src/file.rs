@@ -65,8 +65,8 @@ pub(crate) fn create(
 fn encrypt(pkcs8: &[u8], passphrase: &Passphrase, entropy: &dyn Entropy) -> Zeroizing<String> {
     let cost = scrypt::Params::new(LOG_N, BLOCK_SIZE, PARALLELISM).expect("the parameters are within scrypt's range");
     let salt: [u8; 16] = random::bytes(entropy);
-    let scheme = Parameters::generate_scrypt_aes256cbc(cost, &salt, random::bytes(entropy))
-        .expect("a salt of 16 octets fits");
+    let scheme =
+        Parameters::generate_scrypt_aes256cbc(cost, &salt, random::bytes(entropy)).expect("a salt of 16 octets fits");
     let encrypted = scheme.encrypt(passphrase.bytes(), pkcs8).expect("scrypt and AES-256-CBC are compiled in");
     let info = pkcs8::EncryptedPrivateKeyInfoOwned {
         encryption_algorithm: scheme.into(),
@@ -86,7 +86,10 @@ fn read(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
 /// A file can name any cost; one that would need gigabytes or hours is refused instead of tried.
 fn bounded(scheme: &EncryptionScheme) -> Result<(), String> {
     let EncryptionScheme::Pbes2(Parameters { kdf, .. }) = scheme else {
-        return Err("it is encrypted by an outdated method (PKCS#5 v1.5); encrypt it again with `openssl pkcs8 -topk8 -scrypt`".into());
+        return Err(
+            "it is encrypted by an outdated method (PKCS#5 v1.5); encrypt it again with `openssl pkcs8 -topk8 -scrypt`"
+                .into(),
+        );
     };
     let cheap = match kdf {
         Kdf::Scrypt(scrypt) => {

@@ -78,7 +78,9 @@ impl KeyPair {
             },
             _ => return Err(self.mismatch(algorithm)),
         };
-        made.map_err(|_| SignError::refused("the cryptography library refused to sign; restart the CA, and check the key file"))
+        made.map_err(|_| {
+            SignError::refused("the cryptography library refused to sign; restart the CA, and check the key file")
+        })
     }
 
     fn sign_rsa(

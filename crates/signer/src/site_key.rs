@@ -4,8 +4,8 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use der::asn1::OctetStringRef;
 use der::Decode;
+use der::asn1::OctetStringRef;
 use pki_core::random::{self, Entropy};
 use pki_core::x509::key::KeyAlgorithm;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
@@ -17,7 +17,9 @@ use crate::{file, generate};
 
 /// A sealed secret that cannot be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a stored secret does not open under this site key; the database and keys/site.key belong to different CAs, or the row was changed")]
+#[error(
+    "a stored secret does not open under this site key; the database and keys/site.key belong to different CAs, or the row was changed"
+)]
 pub struct SealError;
 
 /// 32 secret bytes and what is derived from them (HKDF, RFC 5869).
@@ -138,8 +140,7 @@ mod tests {
         assert_ne!(key.derive("nonce"), key.derive("cursor"));
         assert_ne!(key.derive("x"), key.expand(b"seal", "x"));
         let passphrase = Passphrase::from_first_line("p").unwrap();
-        let again =
-            SiteKey::load(&folder.path().join("a.key"), &passphrase, Arc::new(SystemEntropy::new())).unwrap();
+        let again = SiteKey::load(&folder.path().join("a.key"), &passphrase, Arc::new(SystemEntropy::new())).unwrap();
         assert_eq!(again.derive("nonce"), key.derive("nonce"));
     }
 }

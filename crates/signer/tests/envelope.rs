@@ -1,12 +1,14 @@
 //! What the signer refuses, whoever asks: real certificates and CRLs, each wrong in one way.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::time::Duration;
 
 use pki_core::random::SystemEntropy;
 use pki_core::x509::key::{KeyAlgorithm, SignatureAlgorithm};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, CustomExtension, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, SanType, SerialNumber,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CustomExtension, ExtendedKeyUsagePurpose,
+    IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, SanType, SerialNumber,
 };
 use signer::{Envelope, FileSigner, KeyId, Passphrase, PermittedNames, Purpose, SignError, Signer, generate_key};
 use x509_parser::prelude::{CertificateRevocationList, FromDer, X509Certificate};
@@ -32,12 +34,10 @@ async fn refusal(signer: &FileSigner, purpose: Purpose, tbs: &[u8]) -> String {
 
 fn leaf() -> CertificateParams {
     let mut params = CertificateParams::new(["gw-1.site.test".to_owned()]).unwrap();
-    let now = std::time::Duration::from_secs(1_767_225_600);
     params.not_before = rcgen::date_time_ymd(2026, 1, 1);
     params.not_after = params.not_before + Duration::from_secs(30 * 86_400);
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-    assert_eq!(now.as_secs(), 1_767_225_600);
     params
 }
 
@@ -101,7 +101,10 @@ async fn a_ca_certificate_is_refused_outside_a_ceremony_whatever_it_is_called() 
 async fn leaves_outside_the_limits_are_refused() {
     let signer = signer(Envelope::serving());
     let cases = [
-        (changed(|params| params.not_after = params.not_before + Duration::from_secs(399 * 86_400)), "longer than 398.0 days"),
+        (
+            changed(|params| params.not_after = params.not_before + Duration::from_secs(399 * 86_400)),
+            "longer than 398.0 days",
+        ),
         (changed(|params| params.not_after = params.not_before - Duration::from_secs(1)), "ends before it begins"),
         (changed(|params| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::Any]), "extended key usage"),
         (changed(|params| params.extended_key_usages.push(ExtendedKeyUsagePurpose::Any)), "extended key usage"),
@@ -110,12 +113,18 @@ async fn leaves_outside_the_limits_are_refused() {
         (changed(|params| params.extended_key_usages.clear()), "no extended key usage"),
         (changed(|params| params.key_usages.clear()), "key usage is absent"),
         (changed(|params| params.subject_alt_names.clear()), "no subject alternative name"),
-        (changed(|params| params.subject_alt_names.push(SanType::Rfc822Name("a@b.test".try_into().unwrap()))), "neither DNS name nor IP"),
-        (changed(|params| {
-            let mut unknown = CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 99999, 1], vec![5, 0]);
-            unknown.set_criticality(true);
-            params.custom_extensions.push(unknown);
-        }), "critical extension"),
+        (
+            changed(|params| params.subject_alt_names.push(SanType::Rfc822Name("a@b.test".try_into().unwrap()))),
+            "neither DNS name nor IP",
+        ),
+        (
+            changed(|params| {
+                let mut unknown = CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 99999, 1], vec![5, 0]);
+                unknown.set_criticality(true);
+                params.custom_extensions.push(unknown);
+            }),
+            "critical extension",
+        ),
         (changed(|params| params.serial_number = Some(SerialNumber::from_slice(&[0x7f; 21]))), "serial number"),
     ];
     for (tbs, expected) in cases {

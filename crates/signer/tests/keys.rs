@@ -1,5 +1,7 @@
 //! Keys on disk: made, encrypted, read by openssl, opened again, and every way that can fail.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -7,7 +9,9 @@ use std::process::Command;
 
 use pki_core::random::SystemEntropy;
 use pki_core::x509::key::{KeyAlgorithm, SignatureAlgorithm};
-use signer::{Envelope, FileSigner, KeyFileError, KeyId, Passphrase, Purpose, SignError, Signer, SiteKey, generate_key};
+use signer::{
+    Envelope, FileSigner, KeyFileError, KeyId, Passphrase, Purpose, SignError, Signer, SiteKey, generate_key,
+};
 
 const CHECKPOINT: &[u8] = b"ca.site.test/audit\n12\nAAAA\n";
 
@@ -34,12 +38,8 @@ fn openssl(folder: &Path, arguments: &[&str]) -> String {
 
 #[tokio::test]
 async fn every_kind_of_key_signs_what_its_public_half_verifies() {
-    let kinds = [
-        KeyAlgorithm::EcdsaP256,
-        KeyAlgorithm::EcdsaP384,
-        KeyAlgorithm::Ed25519,
-        KeyAlgorithm::Rsa { bits: 3072 },
-    ];
+    let kinds =
+        [KeyAlgorithm::EcdsaP256, KeyAlgorithm::EcdsaP384, KeyAlgorithm::Ed25519, KeyAlgorithm::Rsa { bits: 3072 }];
     for kind in kinds {
         let folder = tempfile::tempdir().unwrap();
         let key = make(folder.path(), kind);

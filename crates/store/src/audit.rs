@@ -23,11 +23,9 @@ pub struct Filter {
 /// Adds an event.
 pub async fn append(tx: &mut Tx<'_>, event: &AuditEvent) -> Result<(), StoreError> {
     tx.execute(
-        "INSERT INTO audit_event (id, at, actor, action, subject, bytes) VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO audit_event (id, action, subject, bytes) VALUES ($1, $2, $3, $4)",
         &[
             Value::text(event.id),
-            event.at.into(),
-            (&event.actor).into(),
             (&event.action).into(),
             (&event.subject).into(),
             event.canonical_bytes().as_slice().into(),

@@ -45,7 +45,9 @@ pub fn publish(
     failpoint::failpoint!("agent.install.before_journal");
     state.order = None;
     state.failure = None;
-    let came_from = live.current_number().filter(|number| *number != generation.number);
+    // A generation that was never seen in service is no way back; the one before it is.
+    let seen_last = state.debt.as_ref().and_then(|debt| debt.came_from);
+    let came_from = seen_last.or(live.current_number()).filter(|number| *number != generation.number);
     state.debt = Some(Debt { came_from, served_before, ..owed(generation, now) });
     state::save(&home.certificate_state(&live.name), state)?;
     failpoint::failpoint!("agent.install.before_swap");

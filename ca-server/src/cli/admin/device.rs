@@ -112,7 +112,8 @@ impl Command {
             Self::Show(one) => show(&one.admin, &one.client()?.get(&path(&one.name, "")).await?),
             Self::Token(token) => token.run().await,
             Self::Retire(one) => {
-                let device: DeviceView = one.client()?.post(&path(&one.name, "/retire"), &serde_json::json!({})).await?;
+                let device: DeviceView =
+                    one.client()?.post(&path(&one.name, "/retire"), &serde_json::json!({})).await?;
                 show(&one.admin, &device)
             }
             Self::Revoke(revoke) => {
@@ -156,7 +157,9 @@ impl TokenOptions {
         let Some(path) = &self.token_file else { return Ok(()) };
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         match (path.symlink_metadata(), folder.is_dir()) {
-            (Ok(_), _) => Err(CliError::Failed(format!("{} exists already; give --token-file a new name", path.display()))),
+            (Ok(_), _) => {
+                Err(CliError::Failed(format!("{} exists already; give --token-file a new name", path.display())))
+            }
             (Err(_), false) => Err(CliError::Failed(format!("there is no folder {}; make it first", folder.display()))),
             (Err(_), true) => Ok(()),
         }
@@ -170,7 +173,9 @@ impl TokenOptions {
                 let name = &made.device.name;
                 written.map_err(|error| {
                     let path = path.display();
-                    CliError::Failed(format!("cannot write {path}: {error}; make another token with `ca-server device token {name}`"))
+                    CliError::Failed(format!(
+                        "cannot write {path}: {error}; make another token with `ca-server device token {name}`"
+                    ))
                 })?;
             }
             (None, Format::Json) => output::json(made)?,
@@ -189,7 +194,8 @@ impl TokenOptions {
 
 impl List {
     async fn run(self) -> Result<(), CliError> {
-        let devices: Vec<DeviceView> = Client::of(&self.admin.dir)?.list("/api/v1/devices", self.name, self.limit).await?;
+        let devices: Vec<DeviceView> =
+            Client::of(&self.admin.dir)?.list("/api/v1/devices", self.name, self.limit).await?;
         let header = ["NAME", "STATE", "PROFILE", "SITE", "NAMES", "LAST SEEN"];
         output::list(self.admin.output.output, &devices, header, |device| {
             [

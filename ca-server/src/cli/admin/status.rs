@@ -19,7 +19,8 @@ impl Arguments {
         let status: Status = Client::of(&self.admin.dir)?.get("/api/v1/status").await?;
         let mut facts = vec![("version", status.version.clone()), ("directory", status.directory.clone())];
         facts.extend(status.roots_sha256.iter().map(|root| ("root SHA-256", root.clone())));
-        let issuer = |issuer: &api::admin::IssuerView| format!("{} ({}) until {}", issuer.subject, issuer.key, issuer.not_after);
+        let issuer =
+            |issuer: &api::admin::IssuerView| format!("{} ({}) until {}", issuer.subject, issuer.key, issuer.not_after);
         facts.extend(status.issuers.iter().map(|found| ("issuer", issuer(found))));
         facts.push(("policy", status.policy_revision.clone()));
         output::show(self.admin.output.output, &status, facts)

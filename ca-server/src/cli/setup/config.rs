@@ -27,6 +27,10 @@ impl Command {
         let config = check.dir.config()?;
         policies::load(&config.policies.folder).map_err(CliError::failed)?;
         CaMaterial::read(&config).map_err(CliError::failed)?;
-        output::print(&format!("# {} is in order; in force:\n\n{}", config.dir.join(FILE).display(), config.effective()))
+        output::print(&format!(
+            "# {} is in order; in force:\n\n{}",
+            config.dir.join(FILE).display(),
+            config.effective()
+        ))
     }
 }

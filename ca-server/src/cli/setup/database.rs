@@ -52,7 +52,10 @@ async fn check_store(store: &Store) -> Result<String, CliError> {
     let pending = store.pending_migrations().await.map_err(CliError::failed)?;
     if !pending.is_empty() {
         let names = pending.join(", ");
-        return Err(CliError::Failed(format!("{} waits for migrations ({names}); run `ca-server migrate`", store.name())));
+        return Err(CliError::Failed(format!(
+            "{} waits for migrations ({names}); run `ca-server migrate`",
+            store.name()
+        )));
     }
     store.health().await.map_err(CliError::failed)?;
     Ok(format!("{} is up to date, and can be read and written\n", store.name()))

@@ -92,16 +92,19 @@ impl Arguments {
             return Err(CliError::Usage("--root-out is for --root offline; give both or none".into()));
         }
         let Custody::File = self.key;
-        let passphrase = passphrase::find(self.passphrase.path(), Path::new(""), Prompt::New).map_err(CliError::failed)?;
+        let passphrase =
+            passphrase::find(self.passphrase.path(), Path::new(""), Prompt::New).map_err(CliError::failed)?;
+        let option = self.passphrase.path().map(|path| format!(" --passphrase-file {}", path.display()));
         let request = self.request();
         if matches!(request.key, KeyAlgorithm::Rsa { .. }) && output::is_watched() {
             output::note(&format!("making keys of the kind {}; this takes some seconds", request.key));
         }
         let done = init(&request, PassphraseChoice::Given(passphrase), &SystemClock, &SystemEntropy::new()).await;
-        report(&done.map_err(|error| match error {
+        let done = done.map_err(|error| match error {
             CeremonyError::Request(why) => CliError::Usage(why),
             other => CliError::failed(other),
-        })?)
+        })?;
+        report(&done, &option.unwrap_or_default())
     }
 
     fn request(self) -> InitRequest {
@@ -140,7 +143,7 @@ fn dns_name(text: &str) -> Result<DnsName, String> {
     text.parse().map_err(|error: pki_core::x509::name::NameError| error.to_string())
 }
 
-fn report(done: &Initialised) -> Result<(), CliError> {
+fn report(done: &Initialised, option: &str) -> Result<(), CliError> {
     done.notes.iter().for_each(|text| output::note(&format!("note: {text}")));
     let dir = done.dir.display();
     let mut text = format!(
@@ -159,6 +162,6 @@ fn report(done: &Initialised) -> Result<(), CliError> {
             key.display()
         );
     }
-    text += &format!("start it with: ca-server serve --dir {dir}\n");
+    text += &format!("start it with: ca-server serve --dir {dir}{option}\n");
     output::print(&text)
 }

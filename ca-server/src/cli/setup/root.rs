@@ -34,8 +34,12 @@ impl Command {
         let config = sign.dir.config()?;
         let passphrase = passphrase::find(sign.passphrase.path(), &config.keys.passphrase_file, Prompt::Existing)
             .map_err(CliError::failed)?;
-        let request =
-            RootSignRequest { config: &config, root_key: sign.root_key, passphrase: &passphrase, now: SystemClock.now() };
+        let request = RootSignRequest {
+            config: &config,
+            root_key: sign.root_key,
+            passphrase: &passphrase,
+            now: SystemClock.now(),
+        };
         let signed = sign_root_crl(request).await.map_err(|error| match error {
             CeremonyError::Request(why) => CliError::Usage(why),
             other => CliError::failed(other),

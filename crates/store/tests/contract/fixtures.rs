@@ -1,6 +1,8 @@
 //! Things to store.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use pki_core::acme::account::{Account, AccountStatus};
 use pki_core::acme::authorization::{Authorization, AuthorizationStatus, Proof};
@@ -24,6 +26,12 @@ pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_unix_seconds(1_767_225_600 + seconds)
 }
 
+/// The time in the next identifier: a millisecond after the last one's, all before `at(0)`.
+pub(crate) fn tick() -> Timestamp {
+    static LAST: AtomicI64 = AtomicI64::new(0);
+    at(-1_000_000) + Duration::from_millis(LAST.fetch_add(1, Ordering::Relaxed).unsigned_abs())
+}
+
 pub(crate) fn dns(name: &str) -> Identifier {
     Identifier::parse("dns", name).unwrap()
 }
@@ -37,7 +45,7 @@ pub(crate) fn ip(address: &str) -> Identifier {
 pub(crate) fn account() -> Account {
     let key = key();
     Account {
-        id: AccountId::new(at(0), &entropy()),
+        id: AccountId::new(tick(), &entropy()),
         site: SiteName::home(),
         thumbprint: key.thumbprint(),
         key,
@@ -62,9 +70,9 @@ pub(crate) fn key() -> Jwk {
 }
 
 pub(crate) fn authorization(account: &Account, identifier: Identifier, kinds: &[ChallengeKind]) -> Authorization {
-    let id = AuthorizationId::new(at(0), &entropy());
+    let id = AuthorizationId::new(tick(), &entropy());
     let challenge = |kind: &ChallengeKind| Challenge {
-        id: ChallengeId::new(at(0), &entropy()),
+        id: ChallengeId::new(tick(), &entropy()),
         authorization: id,
         kind: *kind,
         token: data_encoding::BASE64URL_NOPAD.encode(&pki_core::random::bytes::<32>(&entropy())),
@@ -85,7 +93,7 @@ pub(crate) fn authorization(account: &Account, identifier: Identifier, kinds: &[
 
 pub(crate) fn order(account: &Account, authorizations: &[Authorization]) -> Order {
     Order {
-        id: OrderId::new(at(0), &entropy()),
+        id: OrderId::new(tick(), &entropy()),
         account: account.id,
         identifiers: authorizations
             .iter()
@@ -108,7 +116,7 @@ pub(crate) fn order(account: &Account, authorizations: &[Authorization]) -> Orde
 
 pub(crate) fn device(name: &str) -> Device {
     Device {
-        id: DeviceId::new(at(0), &entropy()),
+        id: DeviceId::new(tick(), &entropy()),
         site: SiteName::home(),
         name: name.parse().unwrap(),
         profile: "gateway".parse().unwrap(),
@@ -123,7 +131,7 @@ pub(crate) fn device(name: &str) -> Device {
 
 pub(crate) fn certificate(issuer: IssuerId, names: &[Identifier]) -> CertificateRecord {
     CertificateRecord {
-        id: CertificateId::new(at(0), &entropy()),
+        id: CertificateId::new(tick(), &entropy()),
         issuer,
         serial: Serial::random(&entropy()),
         site: SiteName::home(),
