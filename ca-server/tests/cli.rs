@@ -54,6 +54,11 @@ fn initialised() -> tempfile::TempDir {
         told.contains("https://ca.site.test:8443/acme/directory") && told.contains("ca-server serve --dir ca"),
         "{told}"
     );
+    // a test takes no port that anything else may have
+    let file = folder.path().join("ca/ca-server.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let listen = ["[::]:8443", "[::]:8080", "127.0.0.1:9180"];
+    fs::write(&file, listen.iter().fold(text, |text, address| text.replace(address, "127.0.0.1:0"))).unwrap();
     folder
 }
 
@@ -88,7 +93,7 @@ fn the_configuration_is_checked_and_printed() {
     let output = run(folder.path(), &["config", "check", "--dir", "ca"]);
     assert_eq!(output.status.code(), Some(0));
     let told = text(&output.stdout);
-    assert!(told.contains("in force") && told.contains("main = \"[::]:8443\""), "{told}");
+    assert!(told.contains("in force") && told.contains("main = \"127.0.0.1:0\""), "{told}");
     // the folder is found by its environment variable, too
     let found = command(folder.path(), &["config", "check"]).env("PILOTLIGHT_DIR", "ca").output().unwrap();
     assert_eq!(found.stdout, output.stdout);

@@ -23,7 +23,9 @@ const ROOTS_LIMIT: u64 = 64 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// There is no account, or not all of it.
-    #[error("this node is not enrolled in {dir}: {missing} is missing; run `renew-agent enroll` with the token of this device")]
+    #[error(
+        "this node is not enrolled in {dir}: {missing} is missing; run `renew-agent enroll` with the token of this device"
+    )]
     NotEnrolled {
         /// The state folder.
         dir: String,
@@ -34,7 +36,9 @@ pub enum OpenError {
     #[error("there is nothing to keep: the account is bound to no device, and no [[certificate]] is configured")]
     NothingToKeep,
     /// A certificate has no names.
-    #[error("the certificate `{0}` has no names: give `dns` or `ip`, since the account is bound to no device that has some")]
+    #[error(
+        "the certificate `{0}` has no names: give `dns` or `ip`, since the account is bound to no device that has some"
+    )]
     NoNames(String),
     /// No such certificate.
     #[error("there is no certificate `{name}`; there is {known}")]
@@ -187,7 +191,8 @@ impl Agent {
         holder: &'a str,
     ) -> Facts<'a> {
         let wanted = self.names(config);
-        let names_fit = current.is_none_or(|current| wanted.iter().all(|name| current.leaf.identifiers().contains(name)));
+        let names_fit =
+            current.is_none_or(|current| wanted.iter().all(|name| current.leaf.identifiers().contains(name)));
         let advice = self.device().and_then(|device| device.renew_at_permille);
         Facts { config, current, state, names_fit, advice, holder }
     }
@@ -200,14 +205,19 @@ impl Agent {
             let mut state = self.state(name)?;
             match recover(&self.home, &live, &mut state, self.clock.now())? {
                 Recovered::Nothing | Recovered::Sound(_) => {}
-                Recovered::Completed(_) => tracing::info!(certificate = name, "finished an installation that was cut short"),
+                Recovered::Completed(_) => {
+                    tracing::info!(certificate = name, "finished an installation that was cut short")
+                }
                 Recovered::FellBack { to, because } => tracing::error!(
                     certificate = name,
                     generation = to.number,
                     "{because}; went back to the newest good generation"
                 ),
                 Recovered::Lost { because } => {
-                    tracing::error!(certificate = name, "{because}, and no other is whole; a new certificate is ordered");
+                    tracing::error!(
+                        certificate = name,
+                        "{because}, and no other is whole; a new certificate is ordered"
+                    );
                 }
             }
             if let Some(current) = live.current() {

@@ -166,7 +166,8 @@ fn trusted(leaf: &Certificate, chain: &[Certificate], wanted: &Wanted<'_>) -> Re
     let judged = wanted.now.max(leaf.not_before());
     let untrusted = |error: webpki::Error| BundleError::Untrusted(describe(&error, judged));
     let roots: Vec<_> = wanted.roots.certificates().iter().map(der).collect();
-    let anchors = roots.iter().map(webpki::anchor_from_trusted_cert).collect::<Result<Vec<_>, _>>().map_err(untrusted)?;
+    let anchors =
+        roots.iter().map(webpki::anchor_from_trusted_cert).collect::<Result<Vec<_>, _>>().map_err(untrusted)?;
     let intermediates: Vec<_> = chain.iter().map(der).collect();
     let leaf = der(leaf);
     let entity = EndEntityCert::try_from(&leaf).map_err(untrusted)?;

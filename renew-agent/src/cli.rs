@@ -75,7 +75,7 @@ enum Command {
 #[derive(Debug, Args)]
 struct Enroll {
     /// The token, or `-` to read it from standard input; other users may see it here, so prefer --token-file
-    #[arg(required_unless_present = "token_file", conflicts_with = "token_file", hide_env = true)]
+    #[arg(required_unless_present = "token_file", conflicts_with = "token_file")]
     token: Option<String>,
     /// File that holds the token
     #[arg(long, value_name = "FILE")]
@@ -142,11 +142,9 @@ struct Context {
 impl Context {
     fn new(place: Place) -> Result<Self, CliError> {
         let named = place.config.is_some();
-        let source = Source { file: place.config.unwrap_or_else(|| DEFAULT_FILE.into()), named };
-        let mut config = source.load()?;
-        if let Some(dir) = place.dir {
-            config.agent.state = dir;
-        }
+        let file = place.config.unwrap_or_else(|| DEFAULT_FILE.into());
+        let source = Source { file, named, dir: place.dir };
+        let config = source.load()?;
         log(config.agent.log, config.agent.log_format);
         // Services are pointed into this folder, from wherever they were started.
         let home = Home::new(std::path::absolute(&config.agent.state)?);
@@ -291,7 +289,8 @@ fn read_token(arguments: &Enroll) -> Result<Zeroizing<String>, CliError> {
         }
         (None, Some(file)) => {
             let bytes = files::read(file, TOKEN_LIMIT)?.map(Zeroizing::new);
-            let bytes = bytes.ok_or_else(|| format!("there is no token file {}; correct --token-file", file.display()))?;
+            let bytes =
+                bytes.ok_or_else(|| format!("there is no token file {}; correct --token-file", file.display()))?;
             text.push_str(std::str::from_utf8(&bytes).map_err(|_| format!("{} is not text", file.display()))?);
         }
         (None, None) => return Err("give the token, or --token-file FILE".into()),

@@ -48,12 +48,18 @@ pub struct Source {
     pub file: PathBuf,
     /// Whether somebody named it.
     pub named: bool,
+    /// The state folder of the command line, which counts before the configured one.
+    pub dir: Option<PathBuf>,
 }
 
 impl Source {
     /// Reads it.
     pub fn load(&self) -> Result<Config, ConfigError> {
-        Config::load(&self.file, self.named)
+        let mut config = Config::load(&self.file, self.named)?;
+        if let Some(dir) = &self.dir {
+            config.agent.state.clone_from(dir);
+        }
+        Ok(config)
     }
 }
 
@@ -291,7 +297,8 @@ fn waking(agent: &Agent) -> HashMap<String, Timestamp> {
     let now = agent.clock.now();
     let mut woken = HashMap::new();
     for config in &agent.config.certificates {
-        let (Ok(state), current, holder) = (agent.state(&config.name), agent.live(config).current(), agent.holder(config))
+        let (Ok(state), current, holder) =
+            (agent.state(&config.name), agent.live(config).current(), agent.holder(config))
         else {
             continue;
         };

@@ -111,17 +111,22 @@ async fn certificate(agent: &Agent, config: &CertificateConfig) -> Vec<Check> {
     for probe in &config.probes {
         let seen = probe.presented().await.verdict(&current.leaf.sha256());
         let address = probe.address();
-        checks.push(Check::about(Some(name), "probe", match seen {
-            Verdict::New => Ok(format!("{address} presents it")),
-            Verdict::Old { presented } => {
-                let other: Vec<_> = presented.iter().map(|one| hex(one)).collect();
-                let found = format!("{address} presents {} instead", other.join(", "));
-                Err((found, "point the service at `current/` of this certificate and reload it"))
-            }
-            Verdict::Silent { reason } => {
-                Err((format!("{address} completes no handshake: {reason}"), "start the service, or correct the probe"))
-            }
-        }));
+        checks.push(Check::about(
+            Some(name),
+            "probe",
+            match seen {
+                Verdict::New => Ok(format!("{address} presents it")),
+                Verdict::Old { presented } => {
+                    let other: Vec<_> = presented.iter().map(|one| hex(one)).collect();
+                    let found = format!("{address} presents {} instead", other.join(", "));
+                    Err((found, "point the service at `current/` of this certificate and reload it"))
+                }
+                Verdict::Silent { reason } => Err((
+                    format!("{address} completes no handshake: {reason}"),
+                    "start the service, or correct the probe",
+                )),
+            },
+        ));
     }
     if config.probes.is_empty() && config.service.kind() != "none" {
         let found = format!("nobody looks whether {} presents it", config.service.kind());
@@ -136,7 +141,8 @@ fn key_access(agent: &Agent, config: &CertificateConfig) -> Check {
     let wanted = config.secret;
     let result = match std::fs::metadata(&path) {
         Ok(meta) => {
-            let owned = wanted.uid.is_none_or(|uid| uid == meta.uid()) && wanted.gid.is_none_or(|gid| gid == meta.gid());
+            let owned =
+                wanted.uid.is_none_or(|uid| uid == meta.uid()) && wanted.gid.is_none_or(|gid| gid == meta.gid());
             let (mode, owner) = (meta.mode() & 0o7777, format!("{}:{}", meta.uid(), meta.gid()));
             if owned && mode == wanted.mode {
                 Ok(format!("the key has mode {mode:04o} and owner {owner}"))

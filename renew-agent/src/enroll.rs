@@ -70,8 +70,8 @@ pub enum EnrollError {
     },
     /// The CA does not take the token.
     #[error(
-        "the CA refuses this token: {detail}. It was used by another node, has expired or was withdrawn; have a new \
-         one made (`ca-server device token NAME`) and enrol with that"
+        "the CA refuses this token: {detail}; if it was used, has expired or was withdrawn, have a new one made \
+         (`ca-server device token NAME`) and enrol with that"
     )]
     TokenRefused {
         /// The CA's words.
@@ -152,7 +152,8 @@ fn make_way(home: &Home, token: &EnrolmentToken, force: bool) -> Result<(), Enro
     if before.kid == token.kid {
         return Ok(());
     }
-    if !force {
+    // An attempt that never came to an account binds nobody; its key may be known to the CA under that token.
+    if !force && home.account().exists() {
         let address = before.addresses.into_iter().next().unwrap_or_default();
         return Err(EnrollError::Already { kid: before.kid, address });
     }

@@ -58,8 +58,7 @@ impl Access {
 /// Writes a new file with its final owner and mode, and syncs it. A file of that name must not exist.
 pub(crate) fn write_new(path: &Path, bytes: &[u8], access: Access) -> Result<(), FileError> {
     // Opened with 0600 whatever the final mode: nobody else reads a key between creation and chown.
-    let mut file =
-        on("create", path, OpenOptions::new().write(true).create_new(true).mode(0o600).open(path))?;
+    let mut file = on("create", path, OpenOptions::new().write(true).create_new(true).mode(0o600).open(path))?;
     on("write", path, file.write_all(bytes))?;
     if access.uid.is_some() || access.gid.is_some() {
         on("change the owner of", path, chown(path, access.uid, access.gid))?;

@@ -125,7 +125,6 @@ impl NodeKey {
     }
 }
 
-
 /// The key that signs requests to the CA: ECDSA over P-256, ES256 (RFC 7518 section 3.4).
 pub struct AccountKey {
     pair: KeyPair,

@@ -264,7 +264,8 @@ impl Agent {
         let mut client = self.connect().await?;
         let window = client.renewal_window(&current.leaf).await?;
         let mut state = self.state(name)?;
-        let wait = window.map_or(LONGEST_SILENCE, |window| window.ask_again_after.clamp(SHORTEST_SILENCE, LONGEST_SILENCE));
+        let wait =
+            window.map_or(LONGEST_SILENCE, |window| window.ask_again_after.clamp(SHORTEST_SILENCE, LONGEST_SILENCE));
         state.ask_window_at = Some(self.clock.now() + wait);
         state.suggested = window.map(|window| Suggestion {
             leaf_sha256: current.leaf_sha256(),

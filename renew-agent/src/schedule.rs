@@ -60,7 +60,11 @@ pub fn next(facts: &Facts<'_>, now: Timestamp) -> Next {
     let renew_at = renewal_at(facts, now);
     let Some(debt) = &facts.state.debt else { return Next::Renew(renew_at) };
     let settle_at = debt.failure.as_ref().map_or(debt.since, |failure| failure.next_attempt);
-    if renew_at <= now && settle_at > now { Next::Renew(renew_at) } else { Next::Settle(settle_at.min(renew_at.max(now))) }
+    if renew_at <= now && settle_at > now {
+        Next::Renew(renew_at)
+    } else {
+        Next::Settle(settle_at.min(renew_at.max(now)))
+    }
 }
 
 /// When the certificate is (or was) to be renewed, failures considered.
@@ -190,7 +194,8 @@ mod tests {
 
         fn owe(&mut self, failure: Option<Failure>) {
             let leaf_sha256 = hex(&[0; 32]);
-            self.state.debt = Some(Debt { generation: 1, leaf_sha256, since: NOW, served_before: None, failure });
+            self.state.debt =
+                Some(Debt { generation: 1, leaf_sha256, since: NOW, came_from: None, served_before: None, failure });
         }
     }
 

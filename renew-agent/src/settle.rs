@@ -118,7 +118,11 @@ impl Agent {
     ) -> Result<Settled, SettleError> {
         failpoint::failpoint!("agent.reload.seen");
         let name = config.name.as_str();
-        tracing::info!(certificate = name, generation = debt.generation, service = config.service.kind(), "{detail}");
+        let (generation, service) = (debt.generation, config.service.kind());
+        match config.probes.is_empty() {
+            true => tracing::debug!(certificate = name, generation, service, "{detail}"),
+            false => tracing::info!(certificate = name, generation, service, "{detail}"),
+        }
         // The old generation that was put back clears its debt, not the doubt about the new one.
         state.held.take_if(|held| debt.generation >= held.generation);
         state.debt = None;
@@ -182,7 +186,8 @@ impl Agent {
         let holder = self.holder(config);
         // Every try takes the service down for a moment, so these lie further apart than other attempts.
         let refusals = state.held.as_ref().map_or(0, |held| held.refusals);
-        let before = Failure { attempts: refusals.saturating_add(3), since: now, next_attempt: now, error: String::new() };
+        let before =
+            Failure { attempts: refusals.saturating_add(3), since: now, next_attempt: now, error: String::new() };
         state.failure = Some(schedule::failed(Some(&before), Some(old), &holder, words, None, now));
         roll_back(&self.home, &self.live(config), state, old, now)?;
         let Some(debt) = state.debt.clone() else { return Ok(Settled::RolledBack { reason, recovered: false }) };

@@ -15,23 +15,39 @@ pub const BINARY: &str = "/usr/sbin/nginx";
 
 /// A running nginx that serves HTTPS with the certificate of one `live/NAME` folder.
 pub struct Nginx {
-    process: Process,
+    process: Option<Process>,
     port: Port,
     folder: Folder,
 }
 
 impl Nginx {
-    /// Starts it and waits until it accepts connections. `live` holds the `current` link.
+    /// Starts one and waits until it accepts connections. `live` holds the `current` link.
     pub async fn start(live: &Path) -> Self {
+        let mut nginx = Self::prepare(live);
+        nginx.run().await;
+        nginx
+    }
+
+    /// Configures one without starting it.
+    pub fn prepare(live: &Path) -> Self {
         let (folder, port) = (Folder::new(), Port::take());
         for name in ["body", "proxy", "fastcgi", "uwsgi", "scgi"] {
             folder.sub(name);
         }
         std::fs::write(folder.path().join("nginx.conf"), configuration(folder.path(), live, &port)).unwrap();
-        let process = launch(&folder);
-        let mut nginx = Self { process, port, folder };
-        nginx.accepts().await;
-        nginx
+        Self { process: None, port, folder }
+    }
+
+    /// Starts it and waits until it accepts connections.
+    pub async fn run(&mut self) {
+        let mut process = launch(&self.folder);
+        let address = self.port.address();
+        wait::until_true("nginx to accept", 20, async || {
+            process.must_run();
+            tokio::net::TcpStream::connect(&address).await.is_ok()
+        })
+        .await;
+        self.process = Some(process);
     }
 
     /// The HTTPS address.
@@ -56,34 +72,15 @@ impl Nginx {
         )
     }
 
-    /// Its process id.
-    pub fn master(&self) -> u32 {
-        self.process.id()
-    }
-
     /// Kills it with its workers.
     pub fn kill(&mut self) {
-        self.process.kill();
-    }
-
-    /// Starts it again on the same port.
-    pub async fn start_again(&mut self) {
-        self.process = launch(&self.folder);
-        self.accepts().await;
+        self.process.take().unwrap().kill();
     }
 
     /// Ends it as an operator would.
-    pub async fn stop(mut self) {
-        assert!(self.process.stop().await.success(), "{}", self.process.log());
-    }
-
-    async fn accepts(&mut self) {
-        let (process, address) = (&mut self.process, self.port.address());
-        wait::until_true("nginx to accept", 20, async || {
-            process.must_run();
-            tokio::net::TcpStream::connect(&address).await.is_ok()
-        })
-        .await;
+    pub async fn stop(&mut self) {
+        let mut process = self.process.take().unwrap();
+        assert!(process.stop().await.success(), "{}", process.log());
     }
 }
 

@@ -16,7 +16,7 @@ const PROGRAMS: &str = "/usr/lib/rabbitmq/bin";
 
 /// A running broker that only speaks TLS and demands client certificates.
 pub struct RabbitMq {
-    process: Process,
+    process: Option<Process>,
     amqps: Port,
     distribution: Port,
     mapper: Port,
@@ -24,8 +24,15 @@ pub struct RabbitMq {
 }
 
 impl RabbitMq {
-    /// Starts it with the certificate in `live/current`; clients must chain to `roots`. Waits until it accepts.
+    /// Starts one with the certificate in `live/current`; clients must chain to `roots`. Waits until it accepts.
     pub async fn start(live: &Path, roots: &Path) -> Self {
+        let mut broker = Self::prepare(live, roots);
+        broker.run().await;
+        broker
+    }
+
+    /// Configures one without starting it.
+    pub fn prepare(live: &Path, roots: &Path) -> Self {
         let folder = Folder::new();
         let (amqps, distribution, mapper) = (Port::take(), Port::take(), Port::take());
         for name in ["home", "db", "log"] {
@@ -37,11 +44,21 @@ impl RabbitMq {
         write(&path("env.conf"), "", 0o644);
         // Erlang makes a cookie of its own in HOME otherwise; this one is known before the node runs.
         write(&path("home/.erlang.cookie"), "COOKIEOFONETESTONLY", 0o400);
-        let mut command = script("rabbitmq-server", folder.path(), &distribution, &mapper);
-        let process = Process::start("rabbitmq-server", &mut command, path("log/console.log"));
-        let mut broker = Self { process, amqps, distribution, mapper, folder };
-        broker.accepts().await;
-        broker
+        Self { process: None, amqps, distribution, mapper, folder }
+    }
+
+    /// Starts it and waits until it accepts: the listener opens last, after every boot step.
+    pub async fn run(&mut self) {
+        let mut command = script("rabbitmq-server", self.folder.path(), &self.distribution, &self.mapper);
+        let log = self.folder.path().join("log/console.log");
+        let mut process = Process::start("rabbitmq-server", &mut command, log);
+        let address = self.amqps.address();
+        wait::until_true("RabbitMQ to accept", 90, async || {
+            process.must_run();
+            tokio::net::TcpStream::connect(&address).await.is_ok()
+        })
+        .await;
+        self.process = Some(process);
     }
 
     /// The address of the TLS listener.
@@ -71,35 +88,21 @@ impl RabbitMq {
         run(command.arg("--quiet").args(arguments)).await
     }
 
-    /// What it has logged.
-    pub fn log(&self) -> String {
-        self.process.log()
-    }
-
     /// Ends it as an operator would.
-    pub async fn stop(mut self) {
-        assert_eq!(self.ctl(&["stop"]).await.code, 0, "{}", self.process.log());
-        self.process.wait_end(60).await;
+    pub async fn stop(&mut self) {
+        let mut process = self.process.take().unwrap();
+        assert_eq!(self.ctl(&["stop"]).await.code, 0, "{}", process.log());
+        process.wait_end(60).await;
     }
 
     fn node(&self) -> String {
         node(&self.amqps)
     }
-
-    async fn accepts(&mut self) {
-        let (process, address) = (&mut self.process, self.amqps.address());
-        // The listener opens last, after every boot step.
-        wait::until_true("RabbitMQ to accept", 90, async || {
-            process.must_run();
-            tokio::net::TcpStream::connect(&address).await.is_ok()
-        })
-        .await;
-    }
 }
 
 impl Drop for RabbitMq {
     fn drop(&mut self) {
-        self.process.kill();
+        drop(self.process.take());
         // The port mapper makes itself a daemon, in a session of its own; nothing else uses its port.
         for pid in mapper_processes(self.mapper.number()) {
             let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);

@@ -31,7 +31,7 @@ async fn nginx_takes_up_new_generations_and_old_ones_without_a_flaw() {
     let folder = Folder::new();
     let site = Site::new(folder.path());
     site.install("web", 1);
-    let nginx = Nginx::start(&site.live("web")).await;
+    let mut nginx = Nginx::start(&site.live("web")).await;
     let (service, probe) = sections(&nginx.agent_sections());
     let findings = service.preflight(&site.live("web")).await;
     assert!(findings.len() >= 3 && findings.iter().all(|finding| finding.ok), "{findings:#?}");
@@ -83,7 +83,7 @@ async fn nginx_serves_on_when_the_pair_is_torn_and_the_adapter_says_why() {
     let short = Settle { deadline: Duration::from_secs(20), silence: Duration::from_millis(300) };
     let verdict = probe.wait_for(&leaf(&site, "web", 1), short).await;
     assert!(matches!(&verdict, Verdict::Silent { reason } if reason.contains("connecting failed")), "{verdict:?}");
-    nginx.start_again().await;
+    nginx.run().await;
     assert_eq!(probe.wait_for(&leaf(&site, "web", 1), service.settle()).await, Verdict::New);
 }
 
@@ -93,7 +93,7 @@ async fn rabbitmq_takes_up_new_generations_when_its_cache_is_cleared() {
     let site = Site::new(folder.path());
     site.install("broker", 1);
     site.install("gateway", 1);
-    let broker = RabbitMq::start(&site.live("broker"), &site.roots()).await;
+    let mut broker = RabbitMq::start(&site.live("broker"), &site.roots()).await;
     let (service, probe) = sections(&broker.agent_sections(true));
     let findings = service.preflight(&site.live("broker")).await;
     assert!(findings.iter().any(|finding| finding.id == "rabbitmqctl" && finding.ok), "{findings:#?}");
@@ -135,7 +135,7 @@ async fn rabbitmq_takes_up_even_an_old_generation_when_its_cache_is_waited_out()
     for generation in [1, 2] {
         site.install("broker", generation);
     }
-    let broker = RabbitMq::start(&site.live("broker"), &site.roots()).await;
+    let mut broker = RabbitMq::start(&site.live("broker"), &site.roots()).await;
     let (service, probe) = sections(&broker.agent_sections(false));
     assert_eq!(probe.wait_for(&leaf(&site, "broker", 2), service.settle()).await, Verdict::New);
     for (generation, round) in [(1, "first"), (2, "second")] {

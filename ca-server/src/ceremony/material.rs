@@ -130,6 +130,9 @@ fn check_signatures(config: &Config, root: &Certificate, issuing: &Certificate) 
     if !root.may_sign() || root.verify_signed_by(root.public_key()).is_err() {
         return Err(content(&config.ca.root.certificate, "it is not a root: a CA certificate signed by its own key"));
     }
+    if issuing.public_key() == root.public_key() {
+        return Err(content(&config.ca.issuing.certificate, "it is the root itself, which issues to nobody"));
+    }
     let is_below = issuing.may_sign() && issuing.issuer_der() == root.subject_der();
     match is_below && issuing.verify_signed_by(root.public_key()).is_ok() {
         true => Ok(()),

@@ -76,7 +76,7 @@ pub fn run() -> ExitCode {
     // clap itself ends the program with 2 on wrong usage and with 0 after --help
     let cli = Cli::parse();
     match execute(cli.command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             output::complain(&error);
             error.exit_code()
@@ -84,12 +84,12 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn execute(command: Command) -> Result<(), CliError> {
-    match command {
+fn execute(command: Command) -> Result<ExitCode, CliError> {
+    let done = match command {
+        Command::DemoAgent(arguments) => return Ok(arguments.run()),
         Command::Quickstart(arguments) => block_on(Threads::Many, arguments.run()),
         Command::Serve(arguments) => block_on(Threads::Many, arguments.run()),
         Command::DemoService(arguments) => block_on(Threads::One, arguments.run()),
-        Command::DemoAgent(arguments) => arguments.run(),
         Command::Init(arguments) => block_on(Threads::One, arguments.run()),
         Command::Config(command) => command.run(),
         Command::Migrate(arguments) => block_on(Threads::One, arguments.run()),
@@ -102,7 +102,8 @@ fn execute(command: Command) -> Result<(), CliError> {
         Command::Crl(command) => block_on(Threads::One, command.run()),
         Command::Audit(command) => block_on(Threads::One, command.run()),
         Command::Status(arguments) => block_on(Threads::One, arguments.run()),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 #[derive(Debug, Clone, Copy)]

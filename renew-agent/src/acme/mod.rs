@@ -17,9 +17,9 @@ pub use account::Binding;
 pub use challenge::ChallengeError;
 pub(crate) use client::read_json;
 pub use client::{AcmeClient, Payload};
-pub(crate) use renewal_info::certificate_id;
 pub use order::OrderRequest;
 pub use renewal_info::Window;
+pub(crate) use renewal_info::certificate_id;
 
 use crate::bundle::BundleError;
 use crate::http::{HttpError, TlsError};

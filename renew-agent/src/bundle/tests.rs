@@ -47,7 +47,10 @@ fn another_key_another_root_and_an_expired_one_are_refused() {
     assert!(error.to_string().contains("expired"), "{error}");
     let (chain, key) = case.issue(NOW, NOW + DAY);
     let leaf_only = chain.split_inclusive("-----END CERTIFICATE-----\n").next().unwrap().to_owned();
-    assert!(matches!(case.judge((leaf_only, key), None), Err(BundleError::Untrusted(_))), "the intermediate is missing");
+    assert!(
+        matches!(case.judge((leaf_only, key), None), Err(BundleError::Untrusted(_))),
+        "the intermediate is missing"
+    );
 }
 
 #[test]
@@ -67,8 +70,7 @@ fn a_shorter_lived_one_does_not_replace_a_valid_one_unless_asked_for() {
     assert!(matches!(error, BundleError::ShorterLived { .. }));
     let (chain, key) = case.issue(NOW, NOW + 5 * DAY);
     let roots = case.ca.roots();
-    let wanted =
-        Wanted { names: &case.names, roots: &roots, current: Some(current.leaf()), on_demand: true, now: NOW };
+    let wanted = Wanted { names: &case.names, roots: &roots, current: Some(current.leaf()), on_demand: true, now: NOW };
     verify(&chain, key, &wanted).unwrap();
 }
 

@@ -91,20 +91,14 @@ impl Config {
         Ok(config)
     }
 
-    fn merge(
-        &mut self,
-        file: &Path,
-        bytes: &[u8],
-        origin: &mut BTreeMap<String, PathBuf>,
-    ) -> Result<(), ConfigError> {
+    fn merge(&mut self, file: &Path, bytes: &[u8], origin: &mut BTreeMap<String, PathBuf>) -> Result<(), ConfigError> {
         let raw = parse(file, bytes)?;
         let conflict = |message| ConfigError::Conflict { file: file.to_owned(), message };
         let mut once = |section: &str| match origin.insert(format!("[{section}]"), file.to_owned()) {
             None => Ok(()),
-            Some(other) => Err(conflict(format!(
-                "[{section}] stands here and in {}; keep it in one file",
-                other.display()
-            ))),
+            Some(other) => {
+                Err(conflict(format!("[{section}] stands here and in {}; keep it in one file", other.display())))
+            }
         };
         if let Some(agent) = raw.agent {
             once("agent")?;

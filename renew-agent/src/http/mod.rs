@@ -153,7 +153,8 @@ pub struct Client {
 impl Client {
     /// A client that trusts what `tls` trusts and knows the CA under these base addresses.
     pub fn new(tls: Arc<ClientConfig>, addresses: &[String]) -> Result<Self, HttpError> {
-        let addresses = addresses.iter().map(|url| Ok(Target::parse(url)?.address())).collect::<Result<_, HttpError>>()?;
+        let addresses =
+            addresses.iter().map(|url| Ok(Target::parse(url)?.address())).collect::<Result<_, HttpError>>()?;
         Ok(Self { tls, addresses, connection: None })
     }
 

@@ -29,11 +29,11 @@ impl TimeProvider for AgentTime {
     }
 }
 
-fn builder(
-    clock: Arc<dyn Clock>,
-) -> Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>, TlsError> {
+fn builder(clock: Arc<dyn Clock>) -> Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>, TlsError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    failed(ClientConfig::builder_with_details(provider, Arc::new(AgentTime(clock))).with_safe_default_protocol_versions())
+    failed(
+        ClientConfig::builder_with_details(provider, Arc::new(AgentTime(clock))).with_safe_default_protocol_versions(),
+    )
 }
 
 /// TLS that trusts exactly these roots (DER) and judges validity by `clock`.

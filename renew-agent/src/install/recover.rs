@@ -71,11 +71,8 @@ pub fn roll_back(
     let before = state.held.as_ref();
     let attempts = before.filter(|held| held.generation == refused).map_or(0, |held| held.attempts);
     let refusals = before.map_or(0, |held| held.refusals);
-    state.held = Some(Held {
-        generation: refused,
-        attempts: attempts.saturating_add(1),
-        refusals: refusals.saturating_add(1),
-    });
+    state.held =
+        Some(Held { generation: refused, attempts: attempts.saturating_add(1), refusals: refusals.saturating_add(1) });
     state.debt = Some(owed(previous, now));
     state::save(&home.certificate_state(&live.name), state)?;
     failpoint::failpoint!("agent.rollback.before_swap");

@@ -152,6 +152,8 @@ fn old_generations_go_but_the_current_and_the_held_stay() {
     let mut node = Node::new();
     for _ in 0..5 {
         node.install();
+        // Seen in service: the way back may go.
+        node.state.debt = None;
     }
     assert_eq!(node.live.numbers().unwrap(), [3, 4, 5]);
     node.live.swap_to(3).unwrap();
@@ -160,6 +162,18 @@ fn old_generations_go_but_the_current_and_the_held_stay() {
     }
     node.live.prune(&[Some(4), None]).unwrap();
     assert_eq!(node.live.numbers().unwrap(), [3, 4, 6, 7, 8]);
+}
+
+#[test]
+fn the_last_generation_seen_in_service_stays_however_many_follow() {
+    let mut node = Node::new();
+    node.install();
+    node.state.debt = None;
+    for _ in 0..5 {
+        node.install();
+    }
+    assert_eq!(node.live.numbers().unwrap(), [1, 4, 5, 6]);
+    assert_eq!(node.state.debt.unwrap().came_from, Some(1));
 }
 
 #[test]

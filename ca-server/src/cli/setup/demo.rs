@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::Args;
 
@@ -25,8 +26,9 @@ pub(in crate::cli) struct Service {
 }
 
 impl Agent {
-    pub(in crate::cli) fn run(self) -> Result<(), CliError> {
-        Err(CliError::Failed(format!("no agent runs with {:?}", self.arguments)))
+    /// Ends as the agent itself would.
+    pub(in crate::cli) fn run(self) -> ExitCode {
+        renew_agent::cli::run(std::iter::once(OsString::from("renew-agent")).chain(self.arguments))
     }
 }
 
