@@ -18,6 +18,7 @@ use crate::http::{Http, Readiness, Urls, acme, api, operations, public};
 use crate::jobs::Chores;
 use crate::own_certificate::OwnCertificate;
 use crate::policies;
+use crate::root_crl_watch::RootCrlWatch;
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 use crate::validation::{Guard, Resolver, Validator};
@@ -70,11 +71,12 @@ pub async fn build(config: &Config, passphrase: Passphrase, own: Vec<std::net::S
     }));
     let validator = Arc::new(validator(config, own)?);
     let own = OwnCertificate::start(&ctx, &config.dir, config.external.own_names()).await?;
+    let root_crl = RootCrlWatch::new(config.ca.root.crl.clone(), ctx.now());
     let tasks = Tasks::default();
     let roots_pem = pki_core::x509::pem::bundle_to_pem(&ctx.roots);
     let urls = Urls::new(config.external.main.as_str());
     let http = Arc::new(Http { ctx, urls, tasks: tasks.clone(), ready: Readiness::default(), roots_pem });
-    Ok(App { http, validator, chores: Chores { own }, tasks })
+    Ok(App { http, validator, chores: Chores { own, root_crl }, tasks })
 }
 
 async fn open_store(config: &Config) -> Result<Store, BuildError> {
@@ -123,7 +125,8 @@ fn addresses(config: &Config) -> Vec<String> {
             pki_core::x509::name::Identifier::Ip(std::net::IpAddr::V6(address)) => format!("[{address}]"),
             other => other.value(),
         };
-        let address = if main.port() == 443 { format!("https://{host}") } else { format!("https://{host}:{}", main.port()) };
+        let address =
+            if main.port() == 443 { format!("https://{host}") } else { format!("https://{host}:{}", main.port()) };
         if !name.is_wildcard() && !addresses.contains(&address) {
             addresses.push(address);
         }

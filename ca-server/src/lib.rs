@@ -15,6 +15,7 @@ pub mod jobs;
 mod own_certificate;
 pub mod policies;
 pub mod quickstart;
+pub mod root_crl_watch;
 pub mod serve;
 pub mod server;
 pub mod tasks;

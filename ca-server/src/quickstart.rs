@@ -39,9 +39,11 @@ pub struct Options {
 pub async fn run(options: Options) -> Result<(), BuildError> {
     if !options.listen.ip().is_loopback() || !options.public_listen.ip().is_loopback() {
         // The passphrase lies beside the keys it opens.
-        return Err("a quickstart folder keeps its passphrase beside its keys, so it serves loopback only; make a CA for a \
+        return Err(
+            "a quickstart folder keeps its passphrase beside its keys, so it serves loopback only; make a CA for a \
                     network with `ca-server init`"
-            .into());
+                .into(),
+        );
     }
     let is_new = !options.dir.join(FILE).exists();
     if is_new {

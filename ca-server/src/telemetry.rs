@@ -1,9 +1,9 @@
 //! What operators watch: logs and metrics.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::collections::BTreeMap;
 
 use tracing_subscriber::EnvFilter;
 
@@ -122,6 +122,10 @@ mod tests {
         metrics.count_request("/acme/new-order", 201);
         let text = metrics.render();
         assert!(text.contains("pilotlight_requests_total{route=\"/acme/new-order\",status=\"201\"} 2\n"), "{text}");
-        assert!(text.contains("# TYPE pilotlight_certificates_issued_total counter\npilotlight_certificates_issued_total 0\n"));
+        assert!(
+            text.contains(
+                "# TYPE pilotlight_certificates_issued_total counter\npilotlight_certificates_issued_total 0\n"
+            )
+        );
     }
 }

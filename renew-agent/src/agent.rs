@@ -10,7 +10,7 @@ use crate::bundle::{BundleError, Roots};
 use crate::clock::FlooredClock;
 use crate::config::{CertificateConfig, Config, DEFAULT_NAME};
 use crate::files::{self, FileError};
-use crate::install::recover::{Recovered, recover};
+use crate::install::recover::{Recovered, finish_order, recover};
 use crate::install::{Generation, InstallError, Live};
 use crate::keys::{AccountKey, KeyError};
 use crate::schedule::Facts;
@@ -222,6 +222,7 @@ impl Agent {
             }
             if let Some(current) = live.current() {
                 self.clock.raise(current.leaf.not_before());
+                finish_order(&self.home, &live, &mut state, &current)?;
             }
         }
         if let Some(floor) = self.clock.ahead_of_system() {

@@ -4,7 +4,7 @@
 //! check failed. Results go to standard output, everything else to standard error.
 
 use std::ffi::OsString;
-use std::io::{IsTerminal, Read};
+use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -162,9 +162,10 @@ impl Context {
         eprintln!("asking the CA at {}", token.ca.join(", "));
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
         let enrolled = enroll::enroll(&self.home, &token, clock, arguments.force).await?;
-        println!("enrolled: account {}", enrolled.account);
+        say(&format!("enrolled: account {}\n", enrolled.account))?;
         if let Some(device) = &enrolled.device {
-            println!("this node is {}, its certificates follow the profile {}", device.device, device.profile);
+            let (name, profile) = (&device.device, &device.profile);
+            say(&format!("this node is {name}, its certificates follow the profile {profile}\n"))?;
         }
         let is_new = before.is_none_or(|before| before.url != enrolled.account);
         self.first_certificate(is_new).await
@@ -175,17 +176,19 @@ impl Context {
         let agent = match self.agent() {
             Ok(agent) => agent,
             Err(nothing) => {
-                println!("{nothing}");
+                say(&format!("{nothing}\n"))?;
                 return Ok(ExitCode::SUCCESS);
             }
         };
         agent.recover()?;
         for config in &agent.config.certificates {
             let present = agent.live(config).current().is_some();
-            if config.name == crate::config::DEFAULT_NAME && (is_new || !present) {
-                agent.renew(config, Reason::OnDemand).await?;
+            if config.name == crate::config::DEFAULT_NAME {
+                if is_new || !present {
+                    agent.renew(config, Reason::OnDemand).await?;
+                }
                 daemon::settle(&agent, config).await;
-                println!("certificate: {}", agent.live(config).current_link().display());
+                say(&format!("certificate: {}\n", agent.live(config).current_link().display()))?;
             } else if is_new && present {
                 // From the CA of before: the daemon replaces it as soon as it starts.
                 files::replace(&self.home.demand(&config.name), b"", Access::SECRET)?;
@@ -214,8 +217,8 @@ impl Context {
         }
         let status = status::read(&agent)?;
         match format {
-            Format::Table => print!("{}", status.table()),
-            Format::Json => println!("{}", serde_json::to_string_pretty(&status)?),
+            Format::Table => say(&status.table())?,
+            Format::Json => say(&format!("{}\n", serde_json::to_string_pretty(&status)?))?,
         }
         Ok(code(status.ok))
     }
@@ -266,10 +269,18 @@ impl Context {
         let agent = self.agent()?;
         let checks = doctor::examine(&agent).await;
         match format {
-            Format::Table => checks.iter().for_each(|check| println!("{}", check.line())),
-            Format::Json => println!("{}", serde_json::to_string_pretty(&checks)?),
+            Format::Table => say(&checks.iter().map(|check| check.line() + "\n").collect::<String>())?,
+            Format::Json => say(&format!("{}\n", serde_json::to_string_pretty(&checks)?))?,
         }
         Ok(code(checks.iter().all(|check| check.ok)))
+    }
+}
+
+/// Prints a result. Whoever reads it may stop reading: that is no failure of the command.
+fn say(text: &str) -> Result<(), CliError> {
+    match std::io::stdout().write_all(text.as_bytes()).and_then(|()| std::io::stdout().flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
     }
 }
 

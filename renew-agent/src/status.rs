@@ -35,6 +35,8 @@ pub struct CaStatus {
     pub reached_at: Option<String>,
     /// Since when there has been none.
     pub unreachable_since: Option<String>,
+    /// When it is tried again, while there is none.
+    pub next_try: Option<String>,
     /// What the last attempt met.
     pub last_error: Option<String>,
 }
@@ -112,6 +114,8 @@ pub fn read(agent: &Agent) -> Result<Status, StateError> {
     }
     let contact: Contact = state::load(&agent.home.contact())?.unwrap_or_default();
     let text = |at: Option<Timestamp>| at.map(Timestamp::rfc3339);
+    // Times in this form sort as texts.
+    let soonest = certificates.iter().filter_map(|one| one.next_renewal.clone()).min();
     Ok(Status {
         ok: certificates.iter().all(|one| one.condition.is_fine()),
         device: agent.device().map(|device| device.device),
@@ -119,6 +123,7 @@ pub fn read(agent: &Agent) -> Result<Status, StateError> {
             addresses: agent.ca.addresses.clone(),
             reached_at: text(contact.reached_at),
             unreachable_since: text(contact.unreachable_since),
+            next_try: soonest.filter(|_| contact.unreachable_since.is_some()),
             last_error: contact.last_error,
         },
         days_of_autonomy: agent.days_of_autonomy(),
@@ -192,7 +197,9 @@ impl CaStatus {
     fn sentence(&self) -> String {
         match (&self.unreachable_since, &self.reached_at) {
             (Some(since), _) => {
-                format!("CA unreachable since {since}: {}", self.last_error.as_deref().unwrap_or("no reason is known"))
+                let next = self.next_try.as_deref().unwrap_or("unknown");
+                let error = self.last_error.as_deref().unwrap_or("no reason is known");
+                format!("CA unreachable since {since}, next try by {next}: {error}")
             }
             (None, Some(at)) => format!("CA last reached {at}."),
             (None, None) => "The CA was not contacted yet.".to_owned(),

@@ -50,7 +50,7 @@ impl Ca {
         let ca = Self { process: None, folder: Folder::new(), ports: [Port::take(), Port::take(), Port::take()] };
         write(&ca.passphrase_file(), PASSPHRASE, 0o600);
         run(ca.init_command().args(options)).await.success();
-        ca.configure(|config| ca.set_addresses(config));
+        ca.set_own_addresses();
         profiles.iter().for_each(|profile| profile.write_into(&ca));
         ca
     }
@@ -79,6 +79,11 @@ impl Ca {
         let mut config: toml::Table = toml::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
         change(&mut config);
         std::fs::write(file, toml::to_string(&config).unwrap()).unwrap();
+    }
+
+    /// Writes its own ports into `ca-server.toml`, as [`Ca::init`] does.
+    pub fn set_own_addresses(&self) {
+        self.configure(|config| self.set_addresses(config));
     }
 
     fn set_addresses(&self, config: &mut toml::Table) {

@@ -19,7 +19,7 @@ use crate::flows::RootAuthority;
 const MAX_FILE: u64 = 4 * 1024 * 1024;
 
 /// The CA's certificates and the root's CRL, checked against each other.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct CaMaterial {
     /// The CA that issues; its chain is issuing CA, then root.
     pub issuing: IssuingCa,
@@ -71,7 +71,7 @@ impl CaMaterial {
     pub fn load(config: &Config, now: Timestamp) -> Result<Self, CeremonyError> {
         let material = Self::read(config)?;
         material.check_clock(now)?;
-        warn_when_due(&material.root.crl, now);
+        warn_when_due(&material.root.crl(), now);
         Ok(material)
     }
 
@@ -94,12 +94,12 @@ impl CaMaterial {
             ocsp_urls: Vec::new(),
         };
         let crl = root_crl(&config.ca.root.crl, &root)?;
-        Ok(Self { issuing, root: RootAuthority { id: config.ca.root.id, certificate: root, crl }, roots })
+        Ok(Self { issuing, root: RootAuthority::new(config.ca.root.id, root, crl), roots })
     }
 
     /// Until when the root's CRL is believed; for metrics.
     pub fn root_crl_next_update(&self) -> Timestamp {
-        self.root.crl.next_update()
+        self.root.crl().next_update()
     }
 
     /// Refuses to work by a clock that is behind the CA's own beginning: everything signed would be dated wrongly.

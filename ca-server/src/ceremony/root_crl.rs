@@ -38,7 +38,7 @@ pub async fn sign_root_crl(request: RootSignRequest<'_>) -> Result<SignedRootCrl
     let material = CaMaterial::read(request.config)?;
     material.check_clock(request.now)?;
     let signer = open(&request, &material)?;
-    let (root, last) = (&material.root.certificate, &material.root.crl);
+    let (root, last) = (&material.root.certificate, &material.root.crl());
     let crl = authority::sign_crl(&signer, root, last.entries()?, Some(last.number()), request.now).await?;
     let path = request.config.ca.root.crl.clone();
     durable::write(&path, crl.der(), 0o644, Existing::Replace).map_err(CeremonyError::file("write", &path))?;

@@ -121,8 +121,8 @@ async fn the_configuration_loads_and_the_keys_sign() {
     assert_eq!(material.root.certificate, done.root);
     assert_eq!(material.issuing.certificate, done.intermediate);
     assert_eq!(material.issuing.chain.len(), 2);
-    assert_eq!(material.root.crl.entry_count(), 0);
-    let life = material.root.crl.next_update().since(material.root.crl.this_update());
+    assert_eq!(material.root.crl().entry_count(), 0);
+    let life = material.root.crl().next_update().since(material.root.crl().this_update());
     assert_eq!(life, 395 * DAY, "thirteen months");
     let constraints = done.intermediate.name_constraints().unwrap();
     assert!(constraints.allows(&Identifier::parse("dns", "gw.site.test").unwrap()).is_ok());
@@ -214,7 +214,7 @@ async fn root_sign_renews_the_crl_and_the_number_only_rises() {
     made(&offline).await.unwrap();
     let config = Config::load(&dir).unwrap();
     let passphrase = Passphrase::from_first_line("correct horse").unwrap();
-    let before = CaMaterial::read(&config).unwrap().root.crl;
+    let before = CaMaterial::read(&config).unwrap().root.crl();
     let sign = async |root_key: Option<PathBuf>, now| {
         sign_root_crl(RootSignRequest { config: &config, root_key, passphrase: &passphrase, now }).await
     };
@@ -225,7 +225,7 @@ async fn root_sign_renews_the_crl_and_the_number_only_rises() {
     let second = sign(Some(out.clone()), later).await.unwrap();
     assert_eq!(second.number, u64::try_from(later.unix_seconds()).unwrap());
     assert_eq!(second.next_update, later + 395 * DAY);
-    assert_eq!(CaMaterial::read(&config).unwrap().root.crl.number(), second.number);
+    assert_eq!(CaMaterial::read(&config).unwrap().root.crl().number(), second.number);
     let told = sign(None, later).await.unwrap_err().to_string();
     assert!(told.contains("it was made offline, so give its file with --root-key"), "{told}");
     let told = sign(Some(dir.join("keys/intermediate.key")), later).await.unwrap_err().to_string();
@@ -240,7 +240,7 @@ async fn root_sign_renews_the_crl_and_the_number_only_rises() {
 async fn the_alarm_comes_at_half_of_the_root_crls_life() {
     let parent = tempfile::tempdir().unwrap();
     made(&request(&parent.path().join("ca"))).await.unwrap();
-    let crl = CaMaterial::read(&Config::load(&parent.path().join("ca")).unwrap()).unwrap().root.crl;
+    let crl = CaMaterial::read(&Config::load(&parent.path().join("ca")).unwrap()).unwrap().root.crl();
     let at = |days: u32| RootCrlState::of(&crl, crl.this_update() + days * DAY);
     assert_eq!(
         [at(0), at(197), at(198), at(394), at(395)],

@@ -8,7 +8,7 @@ use pki_core::acme::problem::{Problem, ProblemKind};
 use pki_core::audit::AuditEvent;
 use pki_core::device::{Device, DeviceState, EabKey, EabKeyState};
 use pki_core::ids::{AccountId, SiteName};
-use store::{accounts, audit, devices, eab_keys};
+use store::{Tx, accounts, audit, devices, eab_keys};
 
 use super::authenticate::{AccountRequest, KeyRequest};
 use super::record::{With, event};
@@ -46,7 +46,8 @@ pub async fn register(ctx: &Context, request: &KeyRequest, new: NewAccount) -> R
     let bound = match new.binding {
         Some(binding) => Some(open_binding(ctx, request, binding).await?),
         None if ctx.external_account_required => {
-            let detail = "this CA registers accounts only with an external account binding; ask its administrator for a key";
+            let detail =
+                "this CA registers accounts only with an external account binding; ask its administrator for a key";
             return Err(FlowError::problem(ProblemKind::ExternalAccountRequired, detail));
         }
         None => None,
@@ -108,7 +109,9 @@ async fn open_binding(
         })
         .await?;
     let (Some(key), device) = found else { return Err(refused()) };
-    if key.expires_at.is_some_and(|end| end <= ctx.now()) || device.as_ref().is_some_and(|device| !device.state.is_in_service()) {
+    if key.expires_at.is_some_and(|end| end <= ctx.now())
+        || device.as_ref().is_some_and(|device| !device.state.is_in_service())
+    {
         return Err(refused());
     }
     match &key.state {
@@ -147,9 +150,10 @@ async fn insert(
     account: Account,
     bound: Option<(EabKey, Option<Device>)>,
 ) -> Result<Registered, FlowError> {
-    let registered: AuditEvent = event(ctx, format_args!("account:{}", account.id), "account.register", format_args!("account:{}", account.id))
-        .with("thumbprint", account.thumbprint)
-        .with("eab_key", account.binding.map_or_else(|| "none".to_owned(), |binding| binding.key.to_string()));
+    let registered: AuditEvent =
+        event(ctx, format_args!("account:{}", account.id), "account.register", format_args!("account:{}", account.id))
+            .with("thumbprint", account.thumbprint)
+            .with("eab_key", account.binding.map_or_else(|| "none".to_owned(), |binding| binding.key.to_string()));
     let row = account.clone();
     let outcome = ctx
         .store
@@ -158,6 +162,7 @@ async fn insert(
             if let Some((key, device)) = &bound {
                 eab_keys::bind(tx, key.id, row.id, row.created_at).await?;
                 if let Some(device) = device {
+                    retire_others(tx, device, row.id).await?;
                     let enrolled = DeviceState::Enrolled { at: row.created_at };
                     devices::update(tx, &Device { state: enrolled, ..device.clone() }).await?;
                 }
@@ -172,6 +177,16 @@ async fn insert(
         (Err(_), Some(winner)) => Ok(Registered::Known(winner)),
         (Err(error), None) => Err(error),
     }
+}
+
+/// A new token replaces what the device had before: its former key may be on a disk that somebody else has now.
+async fn retire_others(tx: &mut Tx<'_>, device: &Device, newest: AccountId) -> Result<(), FlowError> {
+    for account in accounts::list_for_device(tx, device.id).await? {
+        if account.id != newest && account.status == AccountStatus::Valid {
+            accounts::update(tx, &account.revoke()?).await?;
+        }
+    }
+    Ok(())
 }
 
 /// What an update may change (RFC 8555 section 7.3.2); everything else is ignored.

@@ -33,8 +33,9 @@ pub async fn report(ctx: &Context, request: &AccountRequest, sha256: [u8; 32], o
     let (owner, now) = (request.account().id, ctx.now());
     let device = bound(request)?.id;
     let record = find_of_device(ctx, device, sha256, now).await?;
-    let confirmed = event(ctx, format_args!("account:{owner}"), "certificate.confirm", format_args!("certificate:{}", record.id))
-        .with("probe", outcome);
+    let confirmed =
+        event(ctx, format_args!("account:{owner}"), "certificate.confirm", format_args!("certificate:{}", record.id))
+            .with("probe", outcome);
     ctx.store
         .write(async move |tx| {
             devices::touch_last_seen(tx, device, now).await?;
@@ -55,9 +56,12 @@ async fn find_of_device(
     now: Timestamp,
 ) -> Result<CertificateRecord, FlowError> {
     const MOST: u32 = 200;
-    let filter = Filter { device: Some(device), state: Some(StateFilter::Issued), expires_from: Some(now), ..Filter::default() };
-    let living = ctx.store.read(async move |tx| Ok::<_, FlowError>(certificates::list(tx, &filter, None, MOST).await?)).await?;
-    let is_it = |record: &CertificateRecord| record.state.der().is_some_and(|der| digest(&SHA256, der).as_ref() == sha256);
+    let filter =
+        Filter { device: Some(device), state: Some(StateFilter::Issued), expires_from: Some(now), ..Filter::default() };
+    let living =
+        ctx.store.read(async move |tx| Ok::<_, FlowError>(certificates::list(tx, &filter, None, MOST).await?)).await?;
+    let is_it =
+        |record: &CertificateRecord| record.state.der().is_some_and(|der| digest(&SHA256, der).as_ref() == sha256);
     living.into_iter().find(is_it).ok_or_else(|| FlowError::not_found("certificate"))
 }
 

@@ -104,12 +104,17 @@ fn may_act(account: &Account, device: Option<&Device>) -> Result<(), FlowError> 
 /// A nonce stays spent even when the flow that follows fails (protocols NON-5). The answer is the payload.
 async fn spend(ctx: &Context, verified: Verified) -> Result<Vec<u8>, FlowError> {
     // acme.sh retries only when it reads these very words (protocols NON-4).
-    let bad = || FlowError::problem(ProblemKind::BadNonce, "JWS has an invalid anti-replay nonce; use the one in this answer");
+    let bad = || {
+        FlowError::problem(ProblemKind::BadNonce, "JWS has an invalid anti-replay nonce; use the one in this answer")
+    };
     let now = ctx.now();
-    let genuine = ctx.nonces.open(verified.protected.nonce.as_deref().unwrap_or_default(), now).map_err(|error| match error {
-        NonceError::Malformed => FlowError::problem(ProblemKind::Malformed, "the nonce is not base64url without padding"),
-        NonceError::Unusable => bad(),
-    })?;
+    let genuine =
+        ctx.nonces.open(verified.protected.nonce.as_deref().unwrap_or_default(), now).map_err(|error| match error {
+            NonceError::Malformed => {
+                FlowError::problem(ProblemKind::Malformed, "the nonce is not base64url without padding")
+            }
+            NonceError::Unusable => bad(),
+        })?;
     let fresh = match &ctx.spent {
         Some(spent) => spent.spend(&genuine, now),
         None => spend_in_table(&ctx.store, genuine).await?,

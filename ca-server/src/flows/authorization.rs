@@ -26,7 +26,8 @@ pub async fn read_challenge(
     id: ChallengeId,
 ) -> Result<(Authorization, Challenge), FlowError> {
     let owner = request.account().id;
-    let found = ctx.store.read(async move |tx| Ok::<_, FlowError>(authorizations::find_by_challenge(tx, id).await?)).await?;
+    let found =
+        ctx.store.read(async move |tx| Ok::<_, FlowError>(authorizations::find_by_challenge(tx, id).await?)).await?;
     let found = found.filter(|one| one.account == owner).ok_or_else(|| FlowError::not_found("challenge"))?;
     let authorization = found.expire(ctx.now());
     let challenge = authorization.challenge(id).cloned().ok_or_else(|| FlowError::not_found("challenge"))?;
@@ -68,7 +69,11 @@ pub async fn respond(
 }
 
 /// The account gives a permission up (section 7.5.2); its pending orders die with it.
-pub async fn deactivate(ctx: &Context, request: &AccountRequest, id: AuthorizationId) -> Result<Authorization, FlowError> {
+pub async fn deactivate(
+    ctx: &Context,
+    request: &AccountRequest,
+    id: AuthorizationId,
+) -> Result<Authorization, FlowError> {
     let authorization = read(ctx, request, id).await?;
     let Ok(deactivated) = authorization.clone().deactivate() else { return Ok(authorization) };
     let row = deactivated.clone();

@@ -94,14 +94,30 @@ pub struct Limits {
 }
 
 /// The root's public face: its key may be in another building.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct RootAuthority {
     /// Part of its addresses.
     pub id: IssuerId,
     /// Its certificate.
     pub certificate: Certificate,
-    /// Its current revocation list, signed in a ceremony; DER.
-    pub crl: Crl,
+    crl: RwLock<Crl>,
+}
+
+impl RootAuthority {
+    /// `crl` was signed in a ceremony.
+    pub fn new(id: IssuerId, certificate: Certificate, crl: Crl) -> Self {
+        Self { id, certificate, crl: RwLock::new(crl) }
+    }
+
+    /// Its current revocation list.
+    pub fn crl(&self) -> Crl {
+        self.crl.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    /// Serves another list from now on.
+    pub fn replace_crl(&self, crl: Crl) {
+        *self.crl.write().unwrap_or_else(std::sync::PoisonError::into_inner) = crl;
+    }
 }
 
 impl Context {

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use pki_core::ids::{IssuerId, Serial};
+use pki_core::issuance::plan::IssuingCa;
 use pki_core::revocation::Reason;
 use pki_core::time::Timestamp;
-use pki_core::issuance::plan::IssuingCa;
 use pki_core::x509::crl::{self, Crl, CrlEntry, CrlPlan, CrlScope};
 use signer::Purpose;
 use store::crls::CrlRecord;
@@ -41,7 +41,7 @@ pub struct Published {
 
 impl Published {
     fn of_root(ctx: &Context) -> Self {
-        let crl = &ctx.root.crl;
+        let crl = ctx.root.crl();
         Self {
             issuer: ctx.root.id,
             shard: None,
@@ -113,14 +113,7 @@ async fn publish_one(ctx: &Context, issuer: IssuerId, shard: Option<u32>) -> Res
     let next_update = this_update + ctx.limits.crl_life;
     let plan = CrlPlan { issuer: &ctx.issuing.certificate, number, this_update, next_update, scope, entries };
     let crl = sign(ctx, &plan).await?;
-    let stored = Published {
-        issuer,
-        shard,
-        number,
-        this_update,
-        next_update,
-        der: crl.der().to_vec(),
-    };
+    let stored = Published { issuer, shard, number, this_update, next_update, der: crl.der().to_vec() };
     let row = CrlRecord::from(&stored);
     ctx.store.write(async move |tx| Ok::<_, FlowError>(crls::publish(tx, &row, previous).await?)).await?;
     Ok(stored)
@@ -138,7 +131,8 @@ async fn load(
         .read(async move |tx| {
             let last = crls::find(tx, issuer, shard).await?.map(Published::from);
             let entries = certificates::revoked_entries(tx, issuer, shard, now - AFTER_END).await?;
-            let entries: Revoked = entries.into_iter().map(|entry| (entry.serial, entry.revocation.at, entry.revocation.reason)).collect();
+            let entries: Revoked =
+                entries.into_iter().map(|entry| (entry.serial, entry.revocation.at, entry.revocation.reason)).collect();
             Ok::<_, FlowError>((last, entries))
         })
         .await
@@ -146,7 +140,9 @@ async fn load(
 
 async fn sign(ctx: &Context, plan: &CrlPlan<'_>) -> Result<Crl, FlowError> {
     let algorithm = plan.signature_algorithm();
-    let bad = |error: pki_core::x509::crl::CrlError| FlowError::Internal(format!("the revocation list is not published: {error}"));
+    let bad = |error: pki_core::x509::crl::CrlError| {
+        FlowError::Internal(format!("the revocation list is not published: {error}"))
+    };
     let tbs = plan.tbs().map_err(bad)?;
     let signature = ctx.desk.signer.sign(&ctx.desk.key, Purpose::Crl, algorithm, &tbs).await?;
     crl::seal(&tbs, algorithm, &signature, plan.issuer).map_err(bad)

@@ -77,7 +77,8 @@ pub async fn add(ctx: &Context, new: NewDevice, life: Option<Duration>, actor: &
     ctx.store
         .write(async move |tx| {
             if devices::find_by_name(tx, &row.name).await?.is_some() {
-                let detail = format!("device {0} exists; `ca-server device token {0}` makes another token for it", row.name);
+                let detail =
+                    format!("device {0} exists; `ca-server device token {0}` makes another token for it", row.name);
                 return Err(FlowError::Problem(
                     pki_core::acme::problem::Problem::new(ProblemKind::Malformed, detail).with_status(409),
                 ));
@@ -106,7 +107,12 @@ fn check_profile(ctx: &Context, device: &Device) -> Result<(), FlowError> {
 
 /// Another token for a known device: for one whose first was lost, or that came back after its grace. Tokens of it
 /// that were never used are withdrawn.
-pub async fn new_token(ctx: &Context, name: &DeviceName, life: Option<Duration>, actor: &str) -> Result<Token, FlowError> {
+pub async fn new_token(
+    ctx: &Context,
+    name: &DeviceName,
+    life: Option<Duration>,
+    actor: &str,
+) -> Result<Token, FlowError> {
     let device = find(ctx, name).await?;
     if !device.state.is_in_service() {
         return Err(FlowError::problem(ProblemKind::Malformed, format!("device {name} is out of service")));
@@ -169,7 +175,8 @@ pub async fn show(ctx: &Context, name: &DeviceName) -> Result<Detail, FlowError>
     ctx.store
         .read(async move |tx| {
             let newest = certificates::latest_for_device(tx, id, &profile).await?;
-            let filter = audit::Filter { subject: Some(format!("device:{id}")), action: Some("enrolment.conflict".to_owned()) };
+            let filter =
+                audit::Filter { subject: Some(format!("device:{id}")), action: Some("enrolment.conflict".to_owned()) };
             let conflicts = audit::list(tx, &filter, None, 20).await?;
             Ok::<_, FlowError>(Detail { device: device.clone(), newest, conflicts })
         })
@@ -177,7 +184,13 @@ pub async fn show(ctx: &Context, name: &DeviceName) -> Result<Detail, FlowError>
 }
 
 /// Takes a device out of service: its accounts end, its unused tokens are withdrawn, its certificates are revoked.
-pub async fn take_out(ctx: &Context, name: &DeviceName, compromised: bool, actor: &str) -> Result<usize, FlowError> {
+pub async fn take_out(
+    ctx: &Context,
+    name: &DeviceName,
+    compromised: bool,
+    comment: Option<&str>,
+    actor: &str,
+) -> Result<usize, FlowError> {
     let device = find(ctx, name).await?;
     let now = ctx.now();
     let (state, reason) = match compromised {
@@ -186,7 +199,9 @@ pub async fn take_out(ctx: &Context, name: &DeviceName, compromised: bool, actor
     };
     let (lists, job) = (Work::PublishCrl(ctx.issuing.id), owed::fresh(ctx));
     let action = if compromised { "device.revoke" } else { "device.retire" };
-    let taken = event(ctx, actor, action, format_args!("device:{}", device.id)).with("name", name);
+    let taken = event(ctx, actor, action, format_args!("device:{}", device.id))
+        .with("name", name)
+        .with("comment", comment.unwrap_or_default());
     let revoked = ctx
         .store
         .write(async move |tx| {
@@ -202,11 +217,13 @@ pub async fn take_out(ctx: &Context, name: &DeviceName, compromised: bool, actor
                     eab_keys::revoke(tx, key.id, now).await?;
                 }
             }
-            let filter = certificates::Filter { device: Some(id), expires_from: Some(now), ..certificates::Filter::default() };
+            let filter =
+                certificates::Filter { device: Some(id), expires_from: Some(now), ..certificates::Filter::default() };
             let mut revoked = 0;
             for record in certificates::list(tx, &filter, None, MOST_CERTIFICATES).await? {
                 if matches!(record.state, CertificateState::Issued { .. }) {
-                    certificates::revoke(tx, record.id, &Revocation { at: now, reason: Some(reason) }, record.version).await?;
+                    certificates::revoke(tx, record.id, &Revocation { at: now, reason: Some(reason) }, record.version)
+                        .await?;
                     revoked += 1;
                 }
             }

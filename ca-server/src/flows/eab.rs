@@ -57,10 +57,16 @@ fn context(id: EabKeyId) -> String {
 }
 
 /// A key for an account that belongs to no device.
-pub async fn create(ctx: &Context, life: Option<Duration>, actor: &str) -> Result<NewKey, FlowError> {
+pub async fn create(
+    ctx: &Context,
+    life: Option<Duration>,
+    comment: Option<&str>,
+    actor: &str,
+) -> Result<NewKey, FlowError> {
     let made = make(ctx, None, life);
     let row = made.key.clone();
-    let created = event(ctx, actor, "eab-key.create", format_args!("eab-key:{}", row.id));
+    let created = event(ctx, actor, "eab-key.create", format_args!("eab-key:{}", row.id))
+        .with("comment", comment.unwrap_or_default());
     ctx.store
         .write(async move |tx| {
             eab_keys::insert(tx, &row).await?;

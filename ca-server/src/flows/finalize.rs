@@ -34,7 +34,12 @@ struct Case {
 }
 
 /// Issues the certificate of an order that is ready.
-pub async fn finalize(ctx: &Context, request: &AccountRequest, id: OrderId, csr: &[u8]) -> Result<Finalized, FlowError> {
+pub async fn finalize(
+    ctx: &Context,
+    request: &AccountRequest,
+    id: OrderId,
+    csr: &[u8],
+) -> Result<Finalized, FlowError> {
     let csr = Csr::parse(csr).map_err(|error| FlowError::problem(ProblemKind::BadCsr, error.to_string()))?;
     let case = load(ctx, request, id, &csr).await?;
     if is_repeated(ctx, &case.order, &csr).await? {
@@ -124,7 +129,8 @@ fn decide(ctx: &Context, request: &AccountRequest, case: &Case, csr: &Csr) -> Re
         Some(_) => Requester::Bound { device: request.device() },
         None => Requester::Unbound,
     };
-    let asked = Request { profile: &case.order.profile, identifiers: &identifiers, key: Some(csr.public_key()), requester };
+    let asked =
+        Request { profile: &case.order.profile, identifiers: &identifiers, key: Some(csr.public_key()), requester };
     let approved = ctx.policy().decide(&asked)?;
     for authorization in &case.authorizations {
         let rests_on_record = authorization.proof == Proof::Device;

@@ -34,7 +34,10 @@ fn name_filter(text: String) -> NameFilter {
 /// One certificate of the issuing CA.
 pub async fn find(ctx: &Context, serial: &Serial) -> Result<CertificateRecord, FlowError> {
     let (issuer, wanted) = (ctx.issuing.id, serial.clone());
-    let found = ctx.store.read(async move |tx| Ok::<_, FlowError>(certificates::find_by_serial(tx, issuer, &wanted).await?)).await?;
+    let found = ctx
+        .store
+        .read(async move |tx| Ok::<_, FlowError>(certificates::find_by_serial(tx, issuer, &wanted).await?))
+        .await?;
     found.ok_or_else(|| FlowError::not_found("certificate"))
 }
 

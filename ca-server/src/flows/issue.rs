@@ -59,7 +59,12 @@ pub struct Finished {
 }
 
 /// Stores the plan, the order that waits for it, and the job that finishes both after a crash.
-pub async fn record(ctx: &Context, plan: CertificateRecord, order: Option<Order>, actor: &str) -> Result<Recorded, FlowError> {
+pub async fn record(
+    ctx: &Context,
+    plan: CertificateRecord,
+    order: Option<Order>,
+    actor: &str,
+) -> Result<Recorded, FlowError> {
     let id = plan.id;
     let now = ctx.now();
     // The request itself has until then; a job that is due earlier would only compete with it.
@@ -105,7 +110,8 @@ pub async fn finish(ctx: &Context, recorded: Recorded) -> Result<Finished, FlowE
 
 async fn sign(ctx: &Context, plan: &CertificateRecord, tbs: &[u8]) -> Result<Sealed, FlowError> {
     if plan.issuer != ctx.issuing.id {
-        let detail = format!("certificate {} was planned under issuer {}, whose key is not loaded", plan.id, plan.issuer);
+        let detail =
+            format!("certificate {} was planned under issuer {}, whose key is not loaded", plan.id, plan.issuer);
         return Err(FlowError::Internal(detail));
     }
     let issuer_key = ctx.issuing.certificate.public_key();
@@ -151,7 +157,9 @@ async fn release(ctx: &Context, plan: CertificateRecord, sealed: Sealed) -> Resu
     }
     let found = ctx.store.read(async move |tx| Ok::<_, FlowError>(certificates::find(tx, id).await?)).await?;
     match found {
-        Some(record) if !matches!(record.state, CertificateState::Planned { .. }) => already_finished(ctx, record).await,
+        Some(record) if !matches!(record.state, CertificateState::Planned { .. }) => {
+            already_finished(ctx, record).await
+        }
         _ => Err(outcome.err().unwrap_or_else(|| FlowError::Internal(format!("certificate {id} vanished")))),
     }
 }

@@ -20,17 +20,30 @@ struct Inner {
 }
 
 /// `url` is keyChange's own, `account_url` the one the inner payload has to name.
-pub async fn change(ctx: &Context, request: &AccountRequest, url: &str, account_url: &str) -> Result<Account, FlowError> {
+pub async fn change(
+    ctx: &Context,
+    request: &AccountRequest,
+    url: &str,
+    account_url: &str,
+) -> Result<Account, FlowError> {
     let new_key = verify_inner(request, url, account_url)?;
     let thumbprint = new_key.thumbprint();
-    let holder = ctx.store.read(async move |tx| Ok::<_, FlowError>(accounts::find_by_thumbprint(tx, &thumbprint).await?)).await?;
+    let holder = ctx
+        .store
+        .read(async move |tx| Ok::<_, FlowError>(accounts::find_by_thumbprint(tx, &thumbprint).await?))
+        .await?;
     if let Some(holder) = holder {
         return Err(FlowError::KeyInUse(holder.id));
     }
     let account = request.account().clone().rekey(new_key)?;
     let row = account.clone();
-    let changed = event(ctx, format_args!("account:{}", account.id), "account.key-change", format_args!("account:{}", account.id))
-        .with("thumbprint", thumbprint);
+    let changed = event(
+        ctx,
+        format_args!("account:{}", account.id),
+        "account.key-change",
+        format_args!("account:{}", account.id),
+    )
+    .with("thumbprint", thumbprint);
     ctx.store
         .write(async move |tx| {
             accounts::update(tx, &row).await?;
@@ -55,7 +68,8 @@ fn verify_inner(request: &AccountRequest, url: &str, account_url: &str) -> Resul
     let Payload::Json(payload) = verified.payload else {
         return Err(malformed("the inner payload is empty"));
     };
-    let inner: Inner = serde_json::from_slice(&payload).map_err(|_| malformed("the inner payload has `account` and `oldKey`"))?;
+    let inner: Inner =
+        serde_json::from_slice(&payload).map_err(|_| malformed("the inner payload has `account` and `oldKey`"))?;
     if inner.account != account_url {
         return Err(malformed("the inner `account` is not the account that signed"));
     }

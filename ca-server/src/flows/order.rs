@@ -37,7 +37,8 @@ pub struct NewOrder {
 /// Makes an order with one authorization for each name.
 pub async fn create(ctx: &Context, request: &AccountRequest, new: NewOrder) -> Result<Order, FlowError> {
     if new.identifiers.len() > ctx.limits.max_identifiers {
-        let detail = format!("{} identifiers; one order has at most {}", new.identifiers.len(), ctx.limits.max_identifiers);
+        let detail =
+            format!("{} identifiers; one order has at most {}", new.identifiers.len(), ctx.limits.max_identifiers);
         return Err(FlowError::problem(ProblemKind::Malformed, detail));
     }
     let identifiers = parse_identifiers(&new.identifiers)?;
@@ -86,10 +87,9 @@ fn decide(
     let invalid = |detail: String| FlowError::problem(ProblemKind::InvalidProfile, detail);
     let name: ProfileName = match profile.filter(|name| !name.is_empty()) {
         Some(name) => name.parse().map_err(|error| invalid(format!("{error}")))?,
-        None => policy
-            .default_profile_for(requester)
-            .map(|profile| profile.name.clone())
-            .ok_or_else(|| invalid("no profile fits this account; name one of the directory's `meta.profiles`".to_owned()))?,
+        None => policy.default_profile_for(requester).map(|profile| profile.name.clone()).ok_or_else(|| {
+            invalid("no profile fits this account; name one of the directory's `meta.profiles`".to_owned())
+        })?,
     };
     let identifiers: Vec<_> = identifiers.iter().map(|ordered| ordered.identifier.clone()).collect();
     let asked = Request { profile: &name, identifiers: &identifiers, key: None, requester };
@@ -97,7 +97,7 @@ fn decide(
 }
 
 /// Account keys never expire, so a device's last certificate is what bounds its absence: beyond the profile's grace
-/// it has to be let in again by a person.
+/// it has to be let in again by a person, with a token whose account is younger than that certificate's end.
 async fn refuse_after_grace(ctx: &Context, request: &AccountRequest, profile: &Profile) -> Result<(), FlowError> {
     let Some(device) = request.device() else { return Ok(()) };
     let (id, name) = (device.id, profile.name.clone());
@@ -106,7 +106,7 @@ async fn refuse_after_grace(ctx: &Context, request: &AccountRequest, profile: &P
         .read(async move |tx| Ok::<_, FlowError>(certificates::latest_for_device(tx, id, &name).await?))
         .await?;
     match last {
-        Some(last) if last.not_after + profile.grace < ctx.now() => {
+        Some(last) if last.not_after + profile.grace < ctx.now() && last.not_after > request.account().created_at => {
             let detail = format!(
                 "the last certificate of {} ended at {}, longer ago than the grace of profile {}; the administrator can let \
                  it in again with `ca-server device token {}`",

@@ -18,8 +18,10 @@ use super::{Context, FlowError, issue};
 /// Issues a certificate for the CA's own names; the answer is the chain in PEM.
 pub async fn issue(ctx: &Context, names: &[Identifier], key: &PublicKey) -> Result<String, FlowError> {
     let policy = own_policy(names)?;
-    let profile = policy.profiles().next().ok_or_else(|| FlowError::Internal("the CA's own profile is gone".to_owned()))?;
-    let asked = Request { profile: &profile.name, identifiers: names, key: Some(key), requester: Requester::Administrator };
+    let profile =
+        policy.profiles().next().ok_or_else(|| FlowError::Internal("the CA's own profile is gone".to_owned()))?;
+    let asked =
+        Request { profile: &profile.name, identifiers: names, key: Some(key), requester: Requester::Administrator };
     let approved = policy.decide(&asked).map_err(|denial| FlowError::Internal(denial.to_string()))?;
     let now = ctx.now();
     let request = PlanRequest {
@@ -62,7 +64,11 @@ pub async fn issue(ctx: &Context, names: &[Identifier], key: &PublicKey) -> Resu
     };
     let recorded = issue::record(ctx, record, None, "system").await?;
     let finished = issue::finish(ctx, recorded).await?;
-    let der = finished.certificate.state.der().ok_or_else(|| FlowError::Internal("the CA's own certificate is missing".to_owned()))?;
+    let der = finished
+        .certificate
+        .state
+        .der()
+        .ok_or_else(|| FlowError::Internal("the CA's own certificate is missing".to_owned()))?;
     Ok(super::certificate::chain_pem(ctx, der))
 }
 

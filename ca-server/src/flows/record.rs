@@ -24,13 +24,16 @@ pub(crate) fn event(ctx: &Context, actor: impl Display, action: &str, subject: i
 
 /// Adds details.
 pub(crate) trait With {
-    /// The same event with one more detail.
+    /// The same event with one more detail; an empty one says nothing and is left out.
     fn with(self, name: &str, value: impl Display) -> Self;
 }
 
 impl With for AuditEvent {
     fn with(mut self, name: &str, value: impl Display) -> Self {
-        self.details.insert(name.to_owned(), value.to_string());
+        let value = value.to_string();
+        if !value.is_empty() {
+            self.details.insert(name.to_owned(), value);
+        }
         self
     }
 }

@@ -10,7 +10,8 @@ const MOST: u32 = 10_000;
 /// Finishes every plan that was recorded and not released. What cannot be finished now stays a job.
 pub async fn finish_planned(ctx: &Context) -> Result<(), FlowError> {
     let now = ctx.now();
-    let planned = ctx.store.read(async move |tx| Ok::<_, FlowError>(certificates::list_planned(tx, now, MOST).await?)).await?;
+    let planned =
+        ctx.store.read(async move |tx| Ok::<_, FlowError>(certificates::list_planned(tx, now, MOST).await?)).await?;
     for record in planned {
         let id = record.id;
         let Some(recorded) = issue::recall(ctx, id).await? else { continue };

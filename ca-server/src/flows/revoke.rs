@@ -37,11 +37,14 @@ pub async fn by_client(ctx: &Context, signer: Signer<'_>, der: &[u8], reason: Op
             (Revoker::CertificateKey, format!("key:{}", request.key().thumbprint()))
         }
         Signer::Key(_) => {
-            return Err(FlowError::problem(ProblemKind::Unauthorized, "the request is not signed by the certificate's key"));
+            return Err(FlowError::problem(
+                ProblemKind::Unauthorized,
+                "the request is not signed by the certificate's key",
+            ));
         }
     };
     let revocation = authorise(&record, revoker, reason, ctx.now())?;
-    write(ctx, &record, revocation, &actor).await
+    write(ctx, &record, revocation, None, &actor).await
 }
 
 /// Only the very certificate counts, byte for byte (protocols REV-2).
@@ -79,6 +82,7 @@ pub async fn by_administrator(
     ctx: &Context,
     record: &CertificateRecord,
     reason: Option<Reason>,
+    comment: Option<&str>,
     actor: &str,
 ) -> Result<(), FlowError> {
     if matches!(record.state, CertificateState::Revoked { .. }) {
@@ -86,15 +90,22 @@ pub async fn by_administrator(
     }
     let code = reason.map(|reason| i64::from(reason.code()));
     let revocation = authorise(record, Revoker::Administrator, code, ctx.now())?;
-    write(ctx, record, revocation, actor).await
+    write(ctx, record, revocation, comment, actor).await
 }
 
-async fn write(ctx: &Context, record: &CertificateRecord, revocation: Revocation, actor: &str) -> Result<(), FlowError> {
+async fn write(
+    ctx: &Context,
+    record: &CertificateRecord,
+    revocation: Revocation,
+    comment: Option<&str>,
+    actor: &str,
+) -> Result<(), FlowError> {
     let (id, version, now) = (record.id, record.version, ctx.now());
     let (lists, job) = (Work::PublishCrl(ctx.issuing.id), owed::fresh(ctx));
     let revoked = event(ctx, actor, "certificate.revoke", format_args!("certificate:{id}"))
         .with("serial", &record.serial)
-        .with("reason", revocation.reason.unwrap_or(Reason::Unspecified).name());
+        .with("reason", revocation.reason.unwrap_or(Reason::Unspecified).name())
+        .with("comment", comment.unwrap_or_default());
     ctx.store
         .write(async move |tx| {
             certificates::revoke(tx, id, &revocation, version).await?;

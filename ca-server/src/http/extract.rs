@@ -27,8 +27,8 @@ pub(super) struct ByKey(pub(super) KeyRequest);
 /// One or the other: revokeCert knows both (RFC 8555 section 7.6).
 #[derive(Debug)]
 pub(super) enum ByEither {
-    Account(AccountRequest),
-    Key(KeyRequest),
+    Account(Box<AccountRequest>),
+    Key(Box<KeyRequest>),
 }
 
 impl FromRequest<Arc<Http>> for ByEither {
@@ -41,9 +41,9 @@ impl FromRequest<Arc<Http>> for ByEither {
                 let account = http.urls.parse_account(&kid).ok_or_else(|| {
                     HttpError::new(ProblemKind::AccountDoesNotExist, "`kid` is not the URL of an account of this CA")
                 })?;
-                Ok(Self::Account(authenticate::by_account(&http.ctx, jws, account).await?))
+                Ok(Self::Account(Box::new(authenticate::by_account(&http.ctx, jws, account).await?)))
             }
-            KeyRef::Jwk(key) => Ok(Self::Key(authenticate::by_key(&http.ctx, jws, key).await?)),
+            KeyRef::Jwk(key) => Ok(Self::Key(Box::new(authenticate::by_key(&http.ctx, jws, key).await?))),
         }
     }
 }
@@ -53,10 +53,11 @@ impl FromRequest<Arc<Http>> for ByAccount {
 
     async fn from_request(request: Request, http: &Arc<Http>) -> Result<Self, HttpError> {
         match ByEither::from_request(request, http).await? {
-            ByEither::Account(request) => Ok(Self(request)),
-            ByEither::Key(_) => {
-                Err(HttpError::new(ProblemKind::Malformed, "this resource wants `kid` in the protected header, not `jwk`"))
-            }
+            ByEither::Account(request) => Ok(Self(*request)),
+            ByEither::Key(_) => Err(HttpError::new(
+                ProblemKind::Malformed,
+                "this resource wants `kid` in the protected header, not `jwk`",
+            )),
         }
     }
 }
@@ -66,10 +67,11 @@ impl FromRequest<Arc<Http>> for ByKey {
 
     async fn from_request(request: Request, http: &Arc<Http>) -> Result<Self, HttpError> {
         match ByEither::from_request(request, http).await? {
-            ByEither::Key(request) => Ok(Self(request)),
-            ByEither::Account(_) => {
-                Err(HttpError::new(ProblemKind::Malformed, "this resource wants `jwk` in the protected header, not `kid`"))
-            }
+            ByEither::Key(request) => Ok(Self(*request)),
+            ByEither::Account(_) => Err(HttpError::new(
+                ProblemKind::Malformed,
+                "this resource wants `jwk` in the protected header, not `kid`",
+            )),
         }
     }
 }
@@ -103,7 +105,10 @@ pub(super) fn payload<T: DeserializeOwned>(payload: &[u8]) -> Result<T, HttpErro
     serde_json::from_slice(payload).map_err(|error| {
         // serde's text may quote input; line and column are enough to find the fault
         let place = format!("line {} column {}", error.line(), error.column());
-        HttpError::new(ProblemKind::Malformed, format!("the payload is not the JSON object this resource takes ({place})"))
+        HttpError::new(
+            ProblemKind::Malformed,
+            format!("the payload is not the JSON object this resource takes ({place})"),
+        )
     })
 }
 
@@ -111,6 +116,9 @@ pub(super) fn payload<T: DeserializeOwned>(payload: &[u8]) -> Result<T, HttpErro
 pub(super) fn must_be_empty(payload: &[u8]) -> Result<(), HttpError> {
     match payload.is_empty() {
         true => Ok(()),
-        false => Err(HttpError::new(ProblemKind::Malformed, "this resource is read by POST-as-GET: the payload must be empty")),
+        false => Err(HttpError::new(
+            ProblemKind::Malformed,
+            "this resource is read by POST-as-GET: the payload must be empty",
+        )),
     }
 }

@@ -70,13 +70,14 @@ impl From<FlowError> for HttpError {
             FlowError::Problem(problem) => problem.into(),
             // The http layer knows the URL and replaces this where the flow can end so.
             FlowError::KeyInUse(_) => Self::key_in_use(String::new()),
-            FlowError::Unavailable { what, cause, retry_after } => Self {
-                problem: unavailable(what, retry_after),
-                location: None,
-                cause: Some(cause),
-            },
+            FlowError::Unavailable { what, cause, retry_after } => {
+                Self { problem: unavailable(what, retry_after), location: None, cause: Some(cause) }
+            }
             FlowError::Conflict(cause) => Self {
-                problem: unavailable("the resource changed while the request was served; try again", Duration::from_secs(1)),
+                problem: unavailable(
+                    "the resource changed while the request was served; try again",
+                    Duration::from_secs(1),
+                ),
                 location: None,
                 cause: Some(cause),
             },
@@ -96,7 +97,9 @@ impl IntoResponse for HttpError {
         let request_id = data_encoding::HEXLOWER.encode(&random::bytes::<6>(&SystemEntropy::new()));
         match &self.cause {
             Some(cause) => tracing::error!(%request_id, status = status.as_u16(), %cause, "request failed"),
-            None => tracing::debug!(%request_id, status = status.as_u16(), detail = %self.problem.detail, "request refused"),
+            None => {
+                tracing::debug!(%request_id, status = status.as_u16(), detail = %self.problem.detail, "request refused")
+            }
         }
         let mut document = document(&self.problem);
         document.request_id = Some(request_id);

@@ -27,7 +27,8 @@ pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
 
 /// The roots in PEM: whoever fetches them compares their fingerprints before believing them.
 pub(crate) async fn roots(State(http): State<Arc<Http>>) -> Response {
-    ([(CONTENT_TYPE, "application/x-pem-file"), (CACHE_CONTROL, "max-age=3600")], http.roots_pem.clone()).into_response()
+    ([(CONTENT_TYPE, "application/x-pem-file"), (CACHE_CONTROL, "max-age=3600")], http.roots_pem.clone())
+        .into_response()
 }
 
 /// The issuing certificate, for the AIA of leaves (RFC 5280 section 4.2.2.1).
@@ -58,7 +59,10 @@ fn show(crl: Option<Published>) -> Result<Response, HttpError> {
         (CONTENT_TYPE, "application/pkix-crl".to_owned()),
         (CACHE_CONTROL, "max-age=60".to_owned()),
         (ETAG, format!("\"{}\"", crl.number)),
-        (LAST_MODIFIED, httpdate::fmt_http_date(std::time::UNIX_EPOCH + crl.this_update.since(Timestamp::from_unix_seconds(0)))),
+        (
+            LAST_MODIFIED,
+            httpdate::fmt_http_date(std::time::UNIX_EPOCH + crl.this_update.since(Timestamp::from_unix_seconds(0))),
+        ),
     ];
     Ok((headers, crl.der).into_response())
 }

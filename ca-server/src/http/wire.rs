@@ -1,8 +1,9 @@
 //! Domain values in the form of the wire.
 
 use api::acme::{
-    AccountObject, AccountStatus as WireAccountStatus, AuthorizationObject, AuthorizationStatus as WireAuthorizationStatus,
-    ChallengeObject, ChallengeStatus, IdentifierObject, OrderObject, OrderStatus,
+    AccountObject, AccountStatus as WireAccountStatus, AuthorizationObject,
+    AuthorizationStatus as WireAuthorizationStatus, ChallengeObject, ChallengeStatus, IdentifierObject, OrderObject,
+    OrderStatus,
 };
 use pki_core::acme::account::{Account, AccountStatus};
 use pki_core::acme::authorization::{Authorization, AuthorizationStatus};

@@ -7,6 +7,7 @@ use store::nonces;
 
 use crate::flows::{Context, FlowError, crl};
 use crate::own_certificate::OwnCertificate;
+use crate::root_crl_watch::RootCrlWatch;
 use crate::tasks::Tasks;
 
 const PERIOD: Duration = Duration::from_secs(30);
@@ -16,6 +17,8 @@ const PERIOD: Duration = Duration::from_secs(30);
 pub struct Chores {
     /// The CA's own TLS certificate.
     pub own: OwnCertificate,
+    /// The root's revocation list.
+    pub root_crl: RootCrlWatch,
 }
 
 /// Looks every half minute, until shutdown. Each chore finds out itself whether it is due: a missed turn loses nothing.
@@ -25,6 +28,7 @@ pub async fn run(ctx: Arc<Context>, chores: Chores, tasks: Tasks) {
         if let Err(error) = chores.own.renew_if_due(&ctx).await {
             tracing::error!(%error, "the CA's own TLS certificate is not renewed; it is tried again");
         }
+        chores.root_crl.look(&ctx);
         for outcome in [publish_if_due(&ctx).await, forget(&ctx).await] {
             if let Err(error) = outcome {
                 tracing::warn!(%error, "a chore failed; it is tried again");

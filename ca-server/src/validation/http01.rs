@@ -96,7 +96,11 @@ async fn exchange(target: &Target, socket: SocketAddr, stream: TcpStream) -> Res
     }
 }
 
-async fn read(target: &Target, socket: SocketAddr, response: Response<hyper::body::Incoming>) -> Result<Answer, Failure> {
+async fn read(
+    target: &Target,
+    socket: SocketAddr,
+    response: Response<hyper::body::Incoming>,
+) -> Result<Answer, Failure> {
     let status = response.status();
     if status.is_redirection() {
         let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());

@@ -222,7 +222,8 @@ impl FromStr for Serial {
         // openssl prints upper case, other tools put colons between octets
         let digits: String = text.chars().filter(|c| *c != ':').collect::<String>().to_ascii_lowercase();
         let even = if digits.len() % 2 == 1 { format!("0{digits}") } else { digits };
-        let octets = HEXLOWER.decode(even.as_bytes()).map_err(|_| BadId::new(text, "a serial number in hexadecimal"))?;
+        let octets =
+            HEXLOWER.decode(even.as_bytes()).map_err(|_| BadId::new(text, "a serial number in hexadecimal"))?;
         Self::from_octets(&octets)
     }
 }

@@ -14,7 +14,11 @@ pub struct SystemEntropy(ring::rand::SystemRandom);
 
 impl SystemEntropy {
     /// Opens the generator.
-    #[expect(clippy::disallowed_methods, clippy::new_without_default, reason = "the one door to the system's randomness")]
+    #[expect(
+        clippy::disallowed_methods,
+        clippy::new_without_default,
+        reason = "the one door to the system's randomness"
+    )]
     pub fn new() -> Self {
         Self(ring::rand::SystemRandom::new())
     }

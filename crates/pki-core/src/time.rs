@@ -5,9 +5,9 @@ use std::ops::{Add, Sub};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use ::time::OffsetDateTime;
 use ::time::format_description::well_known::Rfc3339;
+use serde::{Deserialize, Serialize};
 
 /// Milliseconds since the Unix epoch, UTC: the unit of every stored time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -47,16 +47,20 @@ impl Timestamp {
 
     /// RFC 3339 in UTC without fraction (`2026-01-02T03:04:05Z`), the form of ACME bodies.
     pub fn rfc3339(self) -> String {
-        OffsetDateTime::from_unix_timestamp(self.unix_seconds())
-            .ok()
-            .and_then(|at| at.format(&Rfc3339).ok())
-            .unwrap_or_else(|| format!("@{}", self.unix_seconds()))
+        self.written().unwrap_or_else(|| format!("@{}", self.unix_seconds()))
     }
 
-    /// Reads RFC 3339 with any offset; fractions beyond milliseconds are cut.
+    /// None outside of the years 0 to 9999, which RFC 3339 has no words for.
+    fn written(self) -> Option<String> {
+        OffsetDateTime::from_unix_timestamp(self.unix_seconds()).ok()?.format(&Rfc3339).ok()
+    }
+
+    /// Reads RFC 3339 with any offset; fractions beyond milliseconds are cut. A time whose offset carries it out of the
+    /// years that RFC 3339 can write is none.
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
         let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
-        i64::try_from(at.unix_timestamp_nanos() / 1_000_000).ok().map(Self)
+        let millis = at.unix_timestamp_nanos().div_euclid(1_000_000);
+        i64::try_from(millis).ok().map(Self).filter(|at| at.written().is_some())
     }
 }
 
@@ -140,6 +144,10 @@ mod tests {
         let at = Timestamp::from_unix_millis(1_767_225_600_999);
         assert_eq!(at.rfc3339(), "2026-01-01T00:00:00Z");
         assert_eq!(Timestamp::parse_rfc3339("2026-01-01T01:00:00+01:00"), Some(at.whole_seconds()));
+        assert_eq!(Timestamp::parse_rfc3339("1969-12-31T23:59:59.9999Z"), Some(Timestamp(-1)), "cut, not rounded up");
+        for beyond in ["9999-12-31T23:59:59-23:59", "0000-01-01T00:00:00+23:59"] {
+            assert_eq!(Timestamp::parse_rfc3339(beyond), None, "{beyond}");
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::passphrase::Passphrase;
 const LABEL: &str = "ENCRYPTED PRIVATE KEY";
 const MAX_FILE: u64 = 64 * 1024;
 
-// scrypt with N = 2^14, r = 8, p = 1 takes 16 MiB and about 40 ms: what openssl accepts without raising its
+// scrypt with N = 2^14, r = 8, p = 1 takes 16 MiB and less than a tenth of a second: what openssl accepts without raising its
 // memory limit (32 MiB), and short enough to open three keys at every start.
 const LOG_N: u8 = 14;
 const BLOCK_SIZE: u32 = 8;

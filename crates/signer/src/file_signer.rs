@@ -29,7 +29,7 @@ pub struct FileSigner {
 }
 
 impl FileSigner {
-    /// Opens `KEY.key` in `folder` for each key; costs some 40 ms a key, so keep it off async threads.
+    /// Opens `KEY.key` in `folder` for each key; costs up to a tenth of a second a key, so keep it off async threads.
     pub fn open(
         folder: &Path,
         passphrase: &Passphrase,

@@ -136,9 +136,9 @@ pub async fn update(tx: &mut Tx<'_>, authorization: &Authorization) -> Result<i6
     crate::guard(touched, TABLE, authorization.id)?;
     for challenge in &authorization.challenges {
         let (state, validated_at, error) = state_columns(&challenge.state);
-        let sql = "UPDATE challenge SET state = $3, validated_at = $4, error = $5 WHERE id = $1 AND authorization_id = $2";
-        let values =
-            [Value::text(challenge.id), Value::text(authorization.id), state.into(), validated_at, error];
+        let sql =
+            "UPDATE challenge SET state = $3, validated_at = $4, error = $5 WHERE id = $1 AND authorization_id = $2";
+        let values = [Value::text(challenge.id), Value::text(authorization.id), state.into(), validated_at, error];
         crate::guard(tx.execute(sql, &values).await?, CHALLENGE, challenge.id)?;
     }
     Ok(authorization.version + 1)

@@ -61,9 +61,8 @@ pub async fn find_by_name(tx: &mut Tx<'_>, name: &DeviceName) -> Result<Option<D
 
 /// The devices behind `after`, oldest first.
 pub async fn list(tx: &mut Tx<'_>, after: Option<DeviceId>, limit: u32) -> Result<Vec<Device>, StoreError> {
-    let sql = select!(
-        "WHERE d.id IN (SELECT id FROM device WHERE id > $1 ORDER BY id LIMIT $2) ORDER BY d.id, n.position"
-    );
+    let sql =
+        select!("WHERE d.id IN (SELECT id FROM device WHERE id > $1 ORDER BY id LIMIT $2) ORDER BY d.id, n.position");
     gather(tx.rows(sql, &[crate::after(after), limit.into()]).await?)
 }
 
@@ -113,12 +112,7 @@ pub async fn touch_last_seen(tx: &mut Tx<'_>, id: DeviceId, at: Timestamp) -> Re
     tx.execute(sql, &[Value::text(id), at.into()]).await.map(drop)
 }
 
-async fn insert_names(
-    tx: &mut Tx<'_>,
-    device: DeviceId,
-    dns: &[DnsName],
-    ips: &[IpAddr],
-) -> Result<(), StoreError> {
+async fn insert_names(tx: &mut Tx<'_>, device: DeviceId, dns: &[DnsName], ips: &[IpAddr]) -> Result<(), StoreError> {
     let dns = dns.iter().map(|name| ("dns", name.to_string()));
     let names = dns.chain(ips.iter().map(|address| ("ip", address.to_string()))).collect::<Vec<_>>();
     for (position, (kind, value)) in (0_i64..).zip(names) {

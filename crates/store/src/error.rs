@@ -56,7 +56,9 @@ pub enum StoreError {
     #[error("the query took too long and was stopped; ask for less")]
     TooSlow,
     /// Another process holds the lock of the SQLite file.
-    #[error("the database {database} is locked by another process; end it (`fuser` on that file names it) and try again")]
+    #[error(
+        "the database {database} is locked by another process; end it (`fuser` on that file names it) and try again"
+    )]
     Locked {
         /// The file.
         database: String,
@@ -68,7 +70,9 @@ pub enum StoreError {
         database: String,
     },
     /// Writing is not possible.
-    #[error("the database {database} is read-only; check the owner and mode of the file, the mount, or that the server is the primary")]
+    #[error(
+        "the database {database} is read-only; check the owner and mode of the file, the mount, or that the server is the primary"
+    )]
     ReadOnly {
         /// The database.
         database: String,
@@ -104,7 +108,9 @@ pub enum StoreError {
         reason: String,
     },
     /// Migrations are recorded that this program does not know.
-    #[error("the database was written by a newer version (its schema is {found}, this program knows {known}); install that version or restore a backup")]
+    #[error(
+        "the database was written by a newer version (its schema is {found}, this program knows {known}); install that version or restore a backup"
+    )]
     NewerSchema {
         /// The newest migration in the database.
         found: i64,
@@ -112,7 +118,9 @@ pub enum StoreError {
         known: i64,
     },
     /// A migration in the database is not the one in this program.
-    #[error("migration {version} of this program is not the one that was applied to the database; install a released version, or restore a backup")]
+    #[error(
+        "migration {version} of this program is not the one that was applied to the database; install a released version, or restore a backup"
+    )]
     ChangedMigration {
         /// Its number.
         version: i64,
@@ -148,7 +156,11 @@ impl StoreError {
     pub const fn is_retryable(&self) -> bool {
         matches!(
             self,
-            Self::Conflict { .. } | Self::Busy { .. } | Self::Unavailable { .. } | Self::Locked { .. } | Self::Full { .. }
+            Self::Conflict { .. }
+                | Self::Busy { .. }
+                | Self::Unavailable { .. }
+                | Self::Locked { .. }
+                | Self::Full { .. }
         )
     }
 

@@ -140,10 +140,7 @@ pub async fn list(tx: &mut Tx<'_>) -> Result<Vec<IssuerRecord>, StoreError> {
 }
 
 /// The certificates of a key, the newest first.
-pub async fn list_certificates(
-    tx: &mut Tx<'_>,
-    issuer: IssuerId,
-) -> Result<Vec<IssuerCertificateRecord>, StoreError> {
+pub async fn list_certificates(tx: &mut Tx<'_>, issuer: IssuerId) -> Result<Vec<IssuerCertificateRecord>, StoreError> {
     let sql = select_certificate!("WHERE issuer_id = $1 ORDER BY created_at DESC, id DESC");
     tx.rows(sql, &[Value::text(issuer)]).await?.into_iter().map(load_certificate).collect()
 }

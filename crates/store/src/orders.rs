@@ -70,14 +70,7 @@ pub async fn update(tx: &mut Tx<'_>, order: &Order) -> Result<i64, StoreError> {
         .execute(
             "UPDATE acme_order SET state = $3, certificate_id = $4, error = $5, expires_at = $6, version = version + 1 \
              WHERE id = $1 AND version = $2",
-            &[
-                Value::text(order.id),
-                order.version.into(),
-                state.into(),
-                certificate,
-                error,
-                order.expires_at.into(),
-            ],
+            &[Value::text(order.id), order.version.into(), state.into(), certificate, error, order.expires_at.into()],
         )
         .await?;
     crate::guard(touched, TABLE, order.id)?;
@@ -101,10 +94,7 @@ pub async fn list_ids(
 }
 
 /// The pending orders that wait for an authorization.
-pub async fn open_for_authorization(
-    tx: &mut Tx<'_>,
-    authorization: AuthorizationId,
-) -> Result<Vec<Order>, StoreError> {
+pub async fn open_for_authorization(tx: &mut Tx<'_>, authorization: AuthorizationId) -> Result<Vec<Order>, StoreError> {
     let sql = select!(
         "WHERE id IN (SELECT order_id FROM order_authorization WHERE authorization_id = $1) \
          AND state = 'pending' ORDER BY id"

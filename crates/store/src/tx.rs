@@ -118,9 +118,9 @@ impl<'c> Tx<'c> {
             Connection::Sqlite(connection) => {
                 connection.execute_batch(sql).map_err(|error| sqlite::explain(self.database, &error).error)
             }
-            Connection::Postgres(connection) => postgres::script(connection, sql)
-                .await
-                .map_err(|error| postgres::explain(self.database, &error).error),
+            Connection::Postgres(connection) => {
+                postgres::script(connection, sql).await.map_err(|error| postgres::explain(self.database, &error).error)
+            }
         }
     }
 

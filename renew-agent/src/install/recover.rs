@@ -5,10 +5,15 @@
 //! the current one is damaged.
 
 use pki_core::time::Timestamp;
+use zeroize::Zeroizing;
 
 use super::generation::Unsound;
 use super::{Generation, InstallError, Live};
+use crate::keys::NodeKey;
 use crate::state::{self, CertificateState, Debt, Held, Home};
+
+/// The largest key file ever read.
+const KEY_LIMIT: u64 = 16 * 1024;
 
 /// What a start found.
 #[derive(Debug)]
@@ -88,6 +93,25 @@ fn owed(generation: &Generation, now: Timestamp) -> Debt {
         served_before: None,
         failure: None,
     }
+}
+
+/// Ends the order whose certificate is in service already: a power cut came after its generation was written.
+pub fn finish_order(
+    home: &Home,
+    live: &Live,
+    state: &mut CertificateState,
+    current: &Generation,
+) -> Result<(), InstallError> {
+    let path = home.pending_key(&live.name);
+    let Some(pem) = crate::files::read(&path, KEY_LIMIT)?.map(Zeroizing::new) else { return Ok(()) };
+    let is_in_service = NodeKey::from_pem(&live.name, &pem)
+        .is_ok_and(|pending| pending.spki_der() == current.leaf.public_key().spki_der());
+    if is_in_service {
+        state.order = None;
+        state::save(&home.certificate_state(&live.name), state)?;
+        crate::files::remove_if_there(&path)?;
+    }
+    Ok(())
 }
 
 /// Makes `current` point at a whole generation again, if there is one. Repeating it changes nothing.

@@ -1,7 +1,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use super::recover::{Recovered, publish, recover, roll_back};
+use super::recover::{Recovered, finish_order, publish, recover, roll_back};
 use super::*;
 use crate::state::{self, CertificateState, Home};
 use crate::testing::{DAY, NOW, TestCa};
@@ -83,6 +83,21 @@ fn a_power_cut_between_journal_and_swap_ends_in_the_new_generation() {
     assert!(matches!(node.restart(), Recovered::Completed(ref done) if done.leaf == second.leaf));
     assert!(matches!(node.restart(), Recovered::Sound(_)), "repeating changes nothing");
     assert_eq!(node.live.current_number(), Some(2));
+}
+
+#[test]
+fn a_power_cut_before_the_journal_ends_the_order_without_another_certificate() {
+    let mut node = Node::new();
+    let verified = node.ca.verified(NOW, 30);
+    fs::write(node.home.pending_key("web"), verified.key().to_pem().as_bytes()).unwrap();
+    node.state.order = Some(crate::state::OrderInFlight { url: "https://ca.test/order/1".to_owned(), since: NOW });
+    state::save(&node.home.certificate_state("web"), &node.state).unwrap();
+    node.live.write(&verified, NOW).unwrap();
+    let Recovered::FellBack { to, .. } = node.restart() else { panic!("the whole generation was not taken") };
+    finish_order(&node.home, &node.live, &mut node.state, &to).unwrap();
+    let stored: CertificateState = state::load(&node.home.certificate_state("web")).unwrap().unwrap();
+    assert_eq!((stored.order, stored.debt.map(|debt| debt.generation)), (None, Some(1)));
+    assert!(!node.home.pending_key("web").exists());
 }
 
 #[test]

@@ -21,7 +21,8 @@ use crate::flows::{FlowError, key_change as flow};
 pub(super) async fn new_account(State(http): State<Arc<Http>>, ByKey(request): ByKey) -> Result<Response, HttpError> {
     let sent: NewAccount = payload(request.payload())?;
     let url = http.urls.acme("new-account");
-    let binding = sent.external_account_binding.as_ref().map(|binding| BindingRequest::parse(binding, &url, request.key()));
+    let binding =
+        sent.external_account_binding.as_ref().map(|binding| BindingRequest::parse(binding, &url, request.key()));
     let new = account::NewAccount {
         contacts: sent.contact.unwrap_or_default(),
         only_existing: sent.only_return_existing.unwrap_or(false),

@@ -26,7 +26,10 @@ pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
     Router::new()
         .route("/acme/directory", get(directory::directory).post(directory::directory_as_get))
         .route("/acme/p/{profile}/directory", get(directory::of_profile))
-        .route("/acme/new-nonce", get(directory::new_nonce).head(directory::new_nonce_head).post(directory::new_nonce_as_get))
+        .route(
+            "/acme/new-nonce",
+            get(directory::new_nonce).head(directory::new_nonce_head).post(directory::new_nonce_as_get),
+        )
         .route("/acme/new-account", post(account::new_account))
         .route("/acme/account/{id}", post(account::account))
         .route("/acme/account/{id}/orders", post(account::orders))
@@ -58,7 +61,8 @@ pub(super) async fn add_headers(State(http): State<Arc<Http>>, request: Request,
     if is_post {
         add_nonce(&http, headers);
     }
-    if !is_directory && let Ok(link) = HeaderValue::from_str(&format!("<{}>;rel=\"index\"", http.urls.directory(None))) {
+    if !is_directory && let Ok(link) = HeaderValue::from_str(&format!("<{}>;rel=\"index\"", http.urls.directory(None)))
+    {
         headers.append(LINK, link);
     }
     response

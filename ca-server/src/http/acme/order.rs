@@ -20,7 +20,10 @@ use crate::flows::authenticate::AccountRequest;
 use crate::flows::finalize::{Finalized, finalize as issue};
 use crate::flows::order;
 
-pub(super) async fn new_order(State(http): State<Arc<Http>>, ByAccount(request): ByAccount) -> Result<Response, HttpError> {
+pub(super) async fn new_order(
+    State(http): State<Arc<Http>>,
+    ByAccount(request): ByAccount,
+) -> Result<Response, HttpError> {
     create(&http, &request, None).await
 }
 
@@ -69,7 +72,8 @@ pub(super) async fn finalize(
     let csr = URL_SAFE_NO_PAD
         .decode(&sent.csr)
         .map_err(|_| HttpError::new(ProblemKind::BadCsr, "the CSR is not base64url without padding"))?;
-    let (Finalized::Settled(order) | Finalized::Processing(order)) = issue(&http.ctx, &request, parse(&id)?, &csr).await?;
+    let (Finalized::Settled(order) | Finalized::Processing(order)) =
+        issue(&http.ctx, &request, parse(&id)?, &csr).await?;
     Ok(show(&http, &order))
 }
 

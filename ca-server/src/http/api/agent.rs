@@ -33,13 +33,18 @@ pub(super) async fn config(
     }))
 }
 
-pub(super) async fn report(State(http): State<Arc<Http>>, ByAccount(request): ByAccount) -> Result<StatusCode, HttpError> {
+pub(super) async fn report(
+    State(http): State<Arc<Http>>,
+    ByAccount(request): ByAccount,
+) -> Result<StatusCode, HttpError> {
     let report: Report = payload(request.payload())?;
     let sha256 = data_encoding::HEXLOWER
         .decode(report.certificate_sha256.as_bytes())
         .ok()
         .and_then(|octets| octets.try_into().ok())
-        .ok_or_else(|| HttpError::new(ProblemKind::Malformed, "`certificateSha256` is 64 lower-case hexadecimal digits"))?;
+        .ok_or_else(|| {
+            HttpError::new(ProblemKind::Malformed, "`certificateSha256` is 64 lower-case hexadecimal digits")
+        })?;
     let outcome = match report.probe {
         Probe::Seen => "seen",
         Probe::Other { .. } => "other",

@@ -46,12 +46,14 @@ pub(super) async fn revoke(
     let reason = match request.reason.as_deref() {
         None => None,
         Some(name) => Some(Reason::from_name(name).ok_or_else(|| {
-            let detail = format!("`{name}` is not a reason of RFC 5280, such as keyCompromise, superseded or cessationOfOperation");
+            let detail = format!(
+                "`{name}` is not a reason of RFC 5280, such as keyCompromise, superseded or cessationOfOperation"
+            );
             HttpError::new(ProblemKind::BadRevocationReason, detail)
         })?),
     };
     let record = inventory::find(&http.ctx, &serial).await?;
-    flow::by_administrator(&http.ctx, &record, reason, &who.actor()).await?;
+    flow::by_administrator(&http.ctx, &record, reason, request.comment.as_deref(), &who.actor()).await?;
     let record = inventory::find(&http.ctx, &serial).await?;
     Ok(Json(view::certificate(&record, http.ctx.now(), true)))
 }

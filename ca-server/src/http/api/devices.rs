@@ -80,21 +80,27 @@ pub(super) async fn retire(
     who: Administrator,
     Path(name): Path<String>,
 ) -> Result<Json<DeviceView>, HttpError> {
-    take_out(&http, who, &name, false).await
+    take_out(&http, who, &name, false, None).await
 }
 
 pub(super) async fn revoke(
     State(http): State<Arc<Http>>,
     who: Administrator,
     Path(name): Path<String>,
-    Body(_): Body<RevokeDevice>,
+    Body(request): Body<RevokeDevice>,
 ) -> Result<Json<DeviceView>, HttpError> {
-    take_out(&http, who, &name, true).await
+    take_out(&http, who, &name, true, request.comment).await
 }
 
-async fn take_out(http: &Http, who: Administrator, name: &str, compromised: bool) -> Result<Json<DeviceView>, HttpError> {
+async fn take_out(
+    http: &Http,
+    who: Administrator,
+    name: &str,
+    compromised: bool,
+    comment: Option<String>,
+) -> Result<Json<DeviceView>, HttpError> {
     let name: DeviceName = parse(name, "name")?;
-    device::take_out(&http.ctx, &name, compromised, &who.actor()).await?;
+    device::take_out(&http.ctx, &name, compromised, comment.as_deref(), &who.actor()).await?;
     let detail = device::show(&http.ctx, &name).await?;
     Ok(Json(view::device(&detail.device, detail.newest.as_ref())))
 }

@@ -19,7 +19,13 @@ pub(super) async fn create(
     who: Administrator,
     Body(request): Body<EabRequest>,
 ) -> Result<(StatusCode, Json<EabSecretView>), HttpError> {
-    let made = eab::create(&http.ctx, request.expires_seconds.map(Duration::from_secs), &who.actor()).await?;
+    let made = eab::create(
+        &http.ctx,
+        request.expires_seconds.map(Duration::from_secs),
+        request.comment.as_deref(),
+        &who.actor(),
+    )
+    .await?;
     let shown = EabSecretView {
         kid: made.key.id.to_string(),
         hmac_key: Secret::new(made.secret.to_string()),

@@ -102,4 +102,3 @@ pub fn agents(http: &Arc<Http>) -> Router<Arc<Http>> {
 fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str, what: &str) -> Result<T, HttpError> {
     text.parse().map_err(|error| HttpError::new(ProblemKind::Malformed, format!("{what}: {error}")))
 }
-

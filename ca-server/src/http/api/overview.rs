@@ -31,7 +31,10 @@ pub(super) async fn status(State(http): State<Arc<Http>>, _: Administrator) -> J
 
 pub(super) async fn profiles(State(http): State<Arc<Http>>, _: Administrator) -> Json<Page<ProfileView>> {
     let policy = http.ctx.policy();
-    Json(Page { items: policy.profiles().map(|profile| view::profile(profile, policy.revision())).collect(), next: None })
+    Json(Page {
+        items: policy.profiles().map(|profile| view::profile(profile, policy.revision())).collect(),
+        next: None,
+    })
 }
 
 pub(super) async fn profile(

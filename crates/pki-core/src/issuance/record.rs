@@ -1,8 +1,6 @@
 //! What is remembered of a certificate, from before its key is used to long after its end.
 
-use crate::ids::{
-    AccountId, CertificateId, DeviceId, IssuerId, LineageId, OrderId, ProfileName, Serial, SiteName,
-};
+use crate::ids::{AccountId, CertificateId, DeviceId, IssuerId, LineageId, OrderId, ProfileName, Serial, SiteName};
 use crate::revocation::Reason;
 use crate::time::Timestamp;
 use crate::x509::name::Identifier;

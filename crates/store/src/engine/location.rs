@@ -16,8 +16,25 @@ pub(crate) enum Location {
 
 /// Parameters that the PostgreSQL driver knows; it only warns about others, and writes their values to the log.
 const POSTGRES_PARAMETERS: [&str; 19] = [
-    "sslmode", "ssl-mode", "sslrootcert", "ssl-root-cert", "ssl-ca", "sslcert", "ssl-cert", "sslkey", "ssl-key", "host",
-    "hostaddr", "port", "dbname", "user", "password", "application_name", "options", "statement-cache-capacity", "",
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+    "statement-cache-capacity",
+    "",
 ];
 
 impl Location {
@@ -50,7 +67,9 @@ fn sqlite(path: &str, base: &Path) -> Result<Location, StoreError> {
 fn postgres(url: &str) -> Result<Location, StoreError> {
     let query = url.split_once('?').map_or("", |(_, query)| query);
     let unknown = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(key, _)| key));
-    if let Some(key) = unknown.into_iter().find(|key| !POSTGRES_PARAMETERS.contains(key) && !key.starts_with("options[")) {
+    if let Some(key) =
+        unknown.into_iter().find(|key| !POSTGRES_PARAMETERS.contains(key) && !key.starts_with("options["))
+    {
         return Err(bad(format!("the parameter `{:.40}` is not known", key)));
     }
     let options = PgConnectOptions::from_str(url)
@@ -77,7 +96,9 @@ mod tests {
 
     #[test]
     fn sqlite_paths_start_at_the_folder() {
-        for (url, path) in [("sqlite:a.db", "/base/a.db"), ("sqlite:/x/a.db", "/x/a.db"), ("sqlite:///x/a.db", "/x/a.db")] {
+        for (url, path) in
+            [("sqlite:a.db", "/base/a.db"), ("sqlite:/x/a.db", "/x/a.db"), ("sqlite:///x/a.db", "/x/a.db")]
+        {
             assert!(matches!(parse(url), Ok(Location::Sqlite(found)) if found == Path::new(path)), "{url}");
         }
         for url in ["sqlite:", "sqlite::memory:", "sqlite:a.db?mode=ro", "mysql://x/y", "a.db", ""] {
@@ -91,7 +112,9 @@ mod tests {
             panic!("a good address is refused")
         };
         assert_eq!(shown.to_string(), "postgres://pki@db.test:5433/ca");
-        for url in ["postgres://pki:s3cret@db.test:x/ca", "postgres://pki:s3cret@[db/ca", "postgres://h/ca?passwd=s3cret"] {
+        for url in
+            ["postgres://pki:s3cret@db.test:x/ca", "postgres://pki:s3cret@[db/ca", "postgres://h/ca?passwd=s3cret"]
+        {
             let error = parse(url).err().expect("refused");
             assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
         }

@@ -47,8 +47,13 @@ async fn update_is_guarded(store: &Store) {
 async fn binding_comes_back(store: &Store) {
     let gateway = Arc::new(device("gw-1"));
     let state = EabKeyState::Unused { sealed_secret: vec![7; 60] };
-    let eab =
-        EabKey { id: EabKeyId::random(&entropy()), device: Some(gateway.id), state, created_at: at(0), expires_at: None };
+    let eab = EabKey {
+        id: EabKeyId::random(&entropy()),
+        device: Some(gateway.id),
+        state,
+        created_at: at(0),
+        expires_at: None,
+    };
     let mut bound = account();
     bound.binding = Some(Binding { key: eab.id, device: Some(gateway.id) });
     let (id, device) = (bound.id, gateway.id);
@@ -69,6 +74,9 @@ async fn inconsistent_rows_are_named(store: &Store) {
     let sql = "UPDATE account SET status = 'tired' WHERE id = $1";
     write(store, async move |tx| tx.execute(sql, &[store::Value::text(id)]).await).await.unwrap();
     let error = store.read(async move |tx| accounts::find(tx, id).await).await.unwrap_err();
-    assert!(matches!(&error, StoreError::Corrupt { table: "account", id: found, .. } if *found == id.to_string()), "{error}");
+    assert!(
+        matches!(&error, StoreError::Corrupt { table: "account", id: found, .. } if *found == id.to_string()),
+        "{error}"
+    );
     assert!(error.to_string().contains("tired"), "{error}");
 }

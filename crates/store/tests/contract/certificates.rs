@@ -44,7 +44,9 @@ async fn comes_back_as_it_was(store: &Store) {
     write(store, async move |tx| devices::insert(tx, &gateway).await).await.unwrap();
     stored(store, &full).await;
     assert_eq!(found(store, full.id).await, full);
-    for state in [issued(), revoked(5, None), revoked(5, Some(Reason::Unspecified)), revoked(5, Some(Reason::KeyCompromise))] {
+    for state in
+        [issued(), revoked(5, None), revoked(5, Some(Reason::Unspecified)), revoked(5, Some(Reason::KeyCompromise))]
+    {
         let mut other = certificate(issuer(), &[dns("*.b.test")]);
         other.state = state;
         stored(store, &other).await;
@@ -90,7 +92,9 @@ async fn revocation_is_guarded(store: &Store) {
     let expected = revocation.clone();
     let revoke = async move |tx: &mut store::Tx<'_>| certificates::revoke(tx, id, &revocation, 0).await;
     assert_eq!(write(store, revoke.clone()).await, Ok(1));
-    assert!(matches!(found(store, id).await.state, CertificateState::Revoked { revocation, .. } if revocation == expected));
+    assert!(
+        matches!(found(store, id).await.state, CertificateState::Revoked { revocation, .. } if revocation == expected)
+    );
     assert!(matches!(write(store, revoke).await, Err(StoreError::Conflict { .. })));
 }
 
@@ -154,7 +158,14 @@ async fn lists_fit_the_filter(store: &Store) {
 
 async fn names_are_searched(store: &Store) {
     let mut all = Vec::new();
-    for (number, name) in (0_i64..).zip(["gw-1.site.test", "gw-10.site.test", "*.site.test", "site.test", "evilsite.test", "gw.other.test"]) {
+    for (number, name) in (0_i64..).zip([
+        "gw-1.site.test",
+        "gw-10.site.test",
+        "*.site.test",
+        "site.test",
+        "evilsite.test",
+        "gw.other.test",
+    ]) {
         let mut certificate = certificate(issuer(), &[dns(name), ip(&format!("192.0.2.{number}"))]);
         certificate.id = CertificateId::new(at(number), &entropy());
         stored(store, &certificate).await;
@@ -181,9 +192,12 @@ async fn the_latest_of_a_device(store: &Store) {
     let device: DeviceId = gateway.id;
     write(store, async move |tx| devices::insert(tx, &gateway).await).await.unwrap();
     let mut expected = None;
-    for (seconds, state, profile) in
-        [(1, issued(), "gateway"), (3, revoked(4, None), "gateway"), (5, issued(), "server"), (7, CertificateState::Planned { tbs: vec![1] }, "gateway")]
-    {
+    for (seconds, state, profile) in [
+        (1, issued(), "gateway"),
+        (3, revoked(4, None), "gateway"),
+        (5, issued(), "server"),
+        (7, CertificateState::Planned { tbs: vec![1] }, "gateway"),
+    ] {
         let mut certificate = certificate(issuer(), &[dns("a.test")]);
         certificate.id = CertificateId::new(at(seconds), &entropy());
         (certificate.device, certificate.state, certificate.profile) = (Some(device), state, profile.parse().unwrap());
@@ -269,8 +283,7 @@ async fn expiring_ones_come_by_their_end(store: &Store) {
     let mut listed = Vec::new();
     loop {
         let after = listed.last().copied();
-        let page =
-            read(store, async move |tx| certificates::list_expiring(tx, at(10), at(40), after, 2).await).await;
+        let page = read(store, async move |tx| certificates::list_expiring(tx, at(10), at(40), after, 2).await).await;
         if page.is_empty() {
             break;
         }

@@ -53,7 +53,8 @@ async fn names_are_unique(store: &Store) {
 async fn update_is_guarded(store: &Store) {
     let before = device("gw-1");
     stored(store, &before).await;
-    let changed = Device { state: DeviceState::Enrolled { at: at(9) }, profile: "server".parse().unwrap(), ..before.clone() };
+    let changed =
+        Device { state: DeviceState::Enrolled { at: at(9) }, profile: "server".parse().unwrap(), ..before.clone() };
     let to_store = changed.clone();
     assert_eq!(write(store, async move |tx| devices::update(tx, &to_store).await).await, Ok(1));
     assert_eq!(found(store, before.id).await, Device { version: 1, ..changed });
@@ -74,7 +75,9 @@ async fn certificate_names_are_replaced(store: &Store) {
     assert_eq!(changed.dns, ["new.site.test".parse().unwrap()]);
     assert_eq!(changed.ips, ["192.0.2.9".parse::<std::net::IpAddr>().unwrap()]);
     assert!(matches!(write(store, set).await, Err(StoreError::Conflict { .. })));
-    for (name, expected) in [(dns("new.site.test"), vec![changed.clone()]), (ip("192.0.2.9"), vec![changed]), (dns("a.site.test"), vec![])] {
+    for (name, expected) in
+        [(dns("new.site.test"), vec![changed.clone()]), (ip("192.0.2.9"), vec![changed]), (dns("a.site.test"), vec![])]
+    {
         assert_eq!(read(store, async move |tx| devices::list_by_identifier(tx, &name).await).await, expected);
     }
 }

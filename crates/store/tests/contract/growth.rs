@@ -44,7 +44,9 @@ async fn grow(kinds: &'static [ChallengeKind], most: u64) {
         let (store, account) = (store.clone(), account.clone());
         clients.spawn(async move {
             for number in 0..ORDERS / 20 {
-                one_order(&store, &account, &format!("gateway-{client}-{number}.north.site.test"), kinds).await.unwrap();
+                one_order(&store, &account, &format!("gateway-{client}-{number}.north.site.test"), kinds)
+                    .await
+                    .unwrap();
             }
         });
     }
@@ -60,7 +62,8 @@ async fn one_order(store: &Store, account: &Account, name: &str, kinds: &[Challe
     let mut order = order(account, std::slice::from_ref(&authorization));
     order.identifiers[0].as_sent = name.to_owned();
     if kinds.is_empty() {
-        (authorization.proof, authorization.status, order.state) = (Proof::Device, AuthorizationStatus::Valid, OrderState::Ready);
+        (authorization.proof, authorization.status, order.state) =
+            (Proof::Device, AuthorizationStatus::Valid, OrderState::Ready);
     }
     let (new, authorized) = (order.clone(), authorization.clone());
     write(store, async move |tx| {
@@ -82,7 +85,8 @@ async fn validate(store: &Store, mut authorization: Authorization, mut order: Or
     let changed = authorization.clone();
     authorization.version = write(store, async move |tx| {
         let subject = changed.challenges[0].id.to_string();
-        jobs::insert(tx, &NewJob { id: job, kind: "validate", subject: &subject, run_at: at(0), created_at: at(0) }).await?;
+        jobs::insert(tx, &NewJob { id: job, kind: "validate", subject: &subject, run_at: at(0), created_at: at(0) })
+            .await?;
         authorizations::update(tx, &changed).await
     })
     .await?;
@@ -108,7 +112,8 @@ async fn issue(store: &Store, account: &Account, mut order: Order, name: &str) -
     let (planned, processing, id) = (certificate.clone(), order.clone(), certificate.id);
     order.version = write(store, async move |tx| {
         certificates::insert(tx, &planned).await?;
-        log(tx, &planned.account.map(|id| id.to_string()).unwrap(), "certificate.plan", &format!("certificate:{id}")).await?;
+        log(tx, &planned.account.map(|id| id.to_string()).unwrap(), "certificate.plan", &format!("certificate:{id}"))
+            .await?;
         orders::update(tx, &processing).await
     })
     .await?;

@@ -91,7 +91,8 @@ async fn list_numbers_only_rise(store: &Store) {
     publish(None, 11, Some(10)).await.unwrap();
     let complete = read(store, async move |tx| crls::find(tx, issuer, None).await).await.unwrap();
     assert_eq!((complete.number, complete.shard, complete.der[0]), (11, None, 11));
-    let numbers: Vec<_> = read(store, async |tx| crls::list(tx).await).await.iter().map(|crl| (crl.shard, crl.number)).collect();
+    let numbers: Vec<_> =
+        read(store, async |tx| crls::list(tx).await).await.iter().map(|crl| (crl.shard, crl.number)).collect();
     assert_eq!(numbers, [(None, 11), (Some(0), 5)]);
     assert_eq!(read(store, async move |tx| crls::find(tx, issuer, Some(1)).await).await, None);
 }

@@ -24,7 +24,8 @@ fn event(seconds: i64, action: &str, subject: &str) -> AuditEvent {
 }
 
 async fn events_come_back(store: &Store) {
-    let events = [event(1, "device.add", "device:1"), event(2, "device.add", "device:2"), event(3, "device.retire", "device:1")];
+    let events =
+        [event(1, "device.add", "device:1"), event(2, "device.add", "device:2"), event(3, "device.retire", "device:1")];
     let to_store = events.clone();
     write(store, async move |tx| {
         for event in &to_store {

@@ -76,9 +76,10 @@ async fn write_for_ever(url: &str) {
         let store = store.clone();
         writers.spawn(async move {
             for number in 0.. {
-                let key = format!("{writer}-{number}");
+                let key = format!("{}-{writer}-{number}", std::process::id());
+                let stored = key.clone();
                 let written: Result<(), StoreError> =
-                    store.write(async move |tx| meta::set(tx, &format!("{writer}-{number}"), "x").await).await;
+                    store.write(async move |tx| meta::set(tx, &stored, "x").await).await;
                 written.unwrap();
                 println!("ack {key}");
             }

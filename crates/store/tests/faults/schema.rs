@@ -64,7 +64,8 @@ async fn several_servers_migrate_at_once() {
                 let mut servers: Vec<_> = (0..4).map(|_| Process::start("migrator", &url)).collect();
                 servers.iter_mut().for_each(|server| drop(server.next("ready").unwrap()));
                 servers.iter_mut().for_each(Process::release);
-                let applied = servers.iter_mut().map(|server| server.next("applied ").unwrap().parse::<usize>().unwrap());
+                let applied =
+                    servers.iter_mut().map(|server| server.next("applied ").unwrap().parse::<usize>().unwrap());
                 let applied: usize = applied.sum();
                 assert!(servers.into_iter().all(Process::finish));
                 applied

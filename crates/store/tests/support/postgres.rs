@@ -37,7 +37,15 @@ impl Postgres {
         let data = folder.join("data");
         // English collation, so that a search which depends on byte order fails here
         run(owner.program("initdb").arg("-D").arg(&data).args([
-            "-U", "pki", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en-US",
+            "-U",
+            "pki",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C.UTF-8",
+            "--locale-provider=icu",
+            "--icu-locale=en-US",
             "--no-sync",
         ]));
         let settings = format!("-k {} -c listen_addresses= -c fsync=off -c max_connections=300", folder.display());
@@ -125,7 +133,8 @@ fn run(command: &mut Command) {
     // output into pipes would be held open by the server that pg_ctl leaves behind
     let log = tempfile::tempfile().expect("a temporary file");
     let output = command.stdout(log.try_clone().expect("a file")).stderr(log.try_clone().expect("a file")).status();
-    let status = output.unwrap_or_else(|error| panic!("{command:?}: {error} (Debian packages: postgresql-15, util-linux)"));
+    let status =
+        output.unwrap_or_else(|error| panic!("{command:?}: {error} (Debian packages: postgresql-15, util-linux)"));
     assert!(status.success(), "{command:?}: {status}\n{}", text(log));
 }
 

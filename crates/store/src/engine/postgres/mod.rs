@@ -103,7 +103,9 @@ fn translate(database: String, code: &str, message: String, what: String) -> Sto
         "XX001" | "XX002" => StoreError::Damaged { database, reason: message },
         "58030" => StoreError::Disk { database, reason: message },
         // shutdown and crash of the server: the connection is gone before a commit was sent
-        code if code.starts_with("57P") || code.starts_with("08") => StoreError::Unavailable { database, reason: message },
+        code if code.starts_with("57P") || code.starts_with("08") => {
+            StoreError::Unavailable { database, reason: message }
+        }
         code => StoreError::fault(format!("PostgreSQL refused a statement ({code}): {message}")),
     }
 }

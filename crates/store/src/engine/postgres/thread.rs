@@ -40,7 +40,8 @@ impl Postgres {
         let (queue, orders) = mpsc::channel(QUEUE);
         let (opened, opens) = oneshot::channel();
         let name = Arc::clone(&database);
-        let refuse = |error: std::io::Error| StoreError::fault(format!("cannot start a thread for PostgreSQL: {error}"));
+        let refuse =
+            |error: std::io::Error| StoreError::fault(format!("cannot start a thread for PostgreSQL: {error}"));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(refuse)?;
         let run = move || {
             LocalSet::new().block_on(&runtime, async move {

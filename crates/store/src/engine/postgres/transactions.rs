@@ -72,7 +72,11 @@ enum Attempt<T, E> {
 
 impl Transactions {
     /// Connects once, to know that it is possible.
-    pub(super) async fn open(options: PgConnectOptions, database: Arc<Database>, patience: Duration) -> Result<Self, StoreError> {
+    pub(super) async fn open(
+        options: PgConnectOptions,
+        database: Arc<Database>,
+        patience: Duration,
+    ) -> Result<Self, StoreError> {
         // A serializable transaction that reads a whole small table collides with every writer of it, so the planner
         // is kept to the indices. The limits end what a lost server or a fault would hold for ever.
         let options = options.statement_cache_capacity(STATEMENTS).options([
@@ -106,7 +110,9 @@ impl Transactions {
         for attempt in 0..ATTEMPTS {
             match self.attempt(Kind::Write, &body).await {
                 Attempt::Done(outcome) => return outcome,
-                Attempt::Again(error) => tracing::debug!(database = %self.database, attempt, %error, "a transaction runs again"),
+                Attempt::Again(error) => {
+                    tracing::debug!(database = %self.database, attempt, %error, "a transaction runs again")
+                }
             }
             tokio::time::sleep(pause(attempt)).await;
         }
@@ -205,4 +211,3 @@ async fn roll_back(transaction: PgTransaction<'_>) {
     // a connection that cannot roll back is closed by the pool, which ends its transaction on the server
     let _ = transaction.rollback().await;
 }
-

@@ -40,7 +40,8 @@ impl Sqlite {
         prepare_writer(&connection).map_err(|error| explain(&database, &error).error)?;
         Ok(Self {
             readers: Readers::new(path.to_owned(), Arc::clone(&database), busy_timeout),
-            writer: Writer::start(connection, Arc::clone(&database)).map_err(|reason| cannot_open(&database, &reason))?,
+            writer: Writer::start(connection, Arc::clone(&database))
+                .map_err(|reason| cannot_open(&database, &reason))?,
             database,
         })
     }
@@ -105,9 +106,10 @@ fn cannot_open(database: &Database, reason: &std::io::Error) -> StoreError {
     match reason.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::Full { database },
         ErrorKind::ReadOnlyFilesystem => StoreError::ReadOnly { database },
-        ErrorKind::NotFound => {
-            StoreError::CannotOpen { database, reason: "its folder does not exist; make it, or correct [database] url".to_owned() }
-        }
+        ErrorKind::NotFound => StoreError::CannotOpen {
+            database,
+            reason: "its folder does not exist; make it, or correct [database] url".to_owned(),
+        },
         _ => StoreError::CannotOpen { database, reason: format!("{reason}; check the path, its owner and its mode") },
     }
 }
@@ -182,12 +184,16 @@ fn cell(value: ValueRef<'_>) -> rusqlite::Result<Cell> {
     Ok(match value {
         ValueRef::Null => Cell::Null,
         ValueRef::Integer(value) => Cell::Int(value),
-        ValueRef::Text(value) => Cell::Text(
-            std::str::from_utf8(value).map_err(|error| rusqlite::Error::Utf8Error(0, error))?.to_owned(),
-        ),
+        ValueRef::Text(value) => {
+            Cell::Text(std::str::from_utf8(value).map_err(|error| rusqlite::Error::Utf8Error(0, error))?.to_owned())
+        }
         ValueRef::Blob(value) => Cell::Bytes(value.to_owned()),
         ValueRef::Real(_) => {
-            return Err(rusqlite::Error::InvalidColumnType(0, "a whole number".to_owned(), rusqlite::types::Type::Real));
+            return Err(rusqlite::Error::InvalidColumnType(
+                0,
+                "a whole number".to_owned(),
+                rusqlite::types::Type::Real,
+            ));
         }
     })
 }
@@ -209,7 +215,9 @@ fn translate(database: String, error: &rusqlite::Error) -> StoreError {
         Code::DatabaseBusy | Code::DatabaseLocked | Code::FileLockingProtocolFailed => StoreError::Locked { database },
         Code::DiskFull => StoreError::Full { database },
         Code::ReadOnly | Code::PermissionDenied => StoreError::ReadOnly { database },
-        Code::CannotOpen => StoreError::CannotOpen { database, reason: format!("{reason}; check its folder, owner and mode") },
+        Code::CannotOpen => {
+            StoreError::CannotOpen { database, reason: format!("{reason}; check its folder, owner and mode") }
+        }
         Code::DatabaseCorrupt | Code::NotADatabase => StoreError::Damaged { database, reason },
         Code::SystemIoFailure => StoreError::Disk { database, reason },
         Code::OperationInterrupted => StoreError::TooSlow,
@@ -254,8 +262,9 @@ mod tests {
         let outcome = sqlite.scan(async |tx: &mut Tx<'_>| tx.row(ENDLESS, &[]).await, Duration::from_millis(20)).await;
         assert_eq!(outcome, Err(StoreError::TooSlow));
         // the connection goes back without its limit
-        let limit = Duration::from_secs(60);
-        let found = sqlite.scan(async |tx: &mut Tx<'_>| tx.row("SELECT 1", &[]).await, limit).await;
+        const LONG: &str =
+            "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 50000) SELECT max(x) FROM n";
+        let found: Result<_, StoreError> = sqlite.read(&async |tx: &mut Tx<'_>| tx.row(LONG, &[]).await);
         assert!(found.unwrap().is_some());
     }
 }
