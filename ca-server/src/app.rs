@@ -45,8 +45,9 @@ pub async fn build(config: &Config, passphrase: Passphrase, own: Vec<std::net::S
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
     let material = CaMaterial::load(config, clock.now())?;
     let policy = policies::load(&config.policies.folder)?;
-    let store = open_store(config).await?;
+    // before the database: a wrong passphrase shall not have migrated anything
     let (desk, site_key) = open_keys(config, &material, passphrase, Arc::clone(&entropy)).await?;
+    let store = open_store(config).await?;
     let metrics = Arc::new(Metrics::default());
     metrics.issuer_not_after.store(material.issuing.certificate.not_after().unix_seconds(), Ordering::Relaxed);
     metrics.root_crl_next_update.store(material.root_crl_next_update().unix_seconds(), Ordering::Relaxed);

@@ -15,7 +15,7 @@ impl FolderLock {
         let path = dir.join("ca-server.lock");
         let opened = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let file = opened
-            .map_err(|error| format!("cannot open {}: {error}; check the rights on the folder", path.display()))?;
+            .map_err(|error| format!("cannot open {}: {error}; check the space and the rights on the folder", path.display()))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Self(file)),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(format!(

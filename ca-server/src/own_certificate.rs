@@ -65,7 +65,9 @@ fn renewal_time(leaf: &Certificate) -> Timestamp {
 
 /// The stored certificate, if it is ours, for these names and young enough.
 fn usable(ctx: &Context, text: &str, names: &[Identifier]) -> Option<(Certificate, String)> {
-    let leaf = pem::parse_pem_bundle(text).ok()?.into_iter().next()?;
+    // A bundle is certificates and nothing else; the key stands behind them.
+    let (chain, _) = text.split_once("-----BEGIN PRIVATE KEY-----")?;
+    let leaf = pem::parse_pem_bundle(chain).ok()?.into_iter().next()?;
     let mut wanted = names.to_vec();
     wanted.sort();
     let mut carried = leaf.identifiers().to_vec();

@@ -32,16 +32,25 @@ pub async fn run(dir: &Path, passphrase: Passphrase, when_ready: impl FnOnce(&St
     telemetry::start_logging(config.log.format, &config.log.level);
     let _lock = FolderLock::take(&config.dir)?;
     let listeners = bind(&config).await?;
+    let outcome = run_on(&config, listeners, passphrase, when_ready).await;
+    // also when nothing came of it: a socket without a server would only puzzle whoever finds it
+    let _ = std::fs::remove_file(&config.admin.socket);
+    outcome
+}
+
+async fn run_on(
+    config: &Config,
+    listeners: Listeners,
+    passphrase: Passphrase,
+    when_ready: impl FnOnce(&Started),
+) -> Result<(), BuildError> {
     let own = listeners.addresses()?.map(|(_, address)| address).to_vec();
-    let app = app::build(&config, passphrase, own).await?;
+    let app = app::build(config, passphrase, own).await?;
     recovery::finish_planned(&app.http.ctx).await?;
-    publish_addresses(&config, &listeners)?;
+    publish_addresses(config, &listeners)?;
     let started = Started { main: listeners.main.local_addr()?, http: Arc::clone(&app.http) };
-    let shutdown = wait_for_signals(&config, &app)?;
-    let socket = config.admin.socket.clone();
-    serve(app, listeners, || when_ready(&started), shutdown).await?;
-    let _ = std::fs::remove_file(socket);
-    Ok(())
+    let shutdown = wait_for_signals(config, &app)?;
+    serve(app, listeners, || when_ready(&started), shutdown).await
 }
 
 async fn bind(config: &Config) -> Result<Listeners, BuildError> {

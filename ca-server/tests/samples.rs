@@ -183,8 +183,9 @@ fn test_with_nginx(folder: &Path, site: &str) {
     );
     let file = folder.join("nginx.conf");
     fs::write(&file, whole).unwrap();
-    let outcome = Command::new(nginx).args(["-tq", "-e", &format!("{here}/early.log"), "-p", &here, "-c"]).arg(&file);
-    let outcome = outcome.output().unwrap();
+    let mut command = Command::new(nginx);
+    command.args(["-tq", "-e", &format!("{here}/early.log"), "-p", &here, "-c"]).arg(&file);
+    let outcome = command.output().unwrap();
     let told = String::from_utf8_lossy(&outcome.stderr).into_owned();
     assert!(outcome.status.success() && !told.contains("[warn]"), "{told}");
 }

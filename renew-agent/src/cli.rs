@@ -324,6 +324,8 @@ fn log(level: LogLevel, format: LogFormat) {
         .with_max_level(level)
         .with_ansi(colours)
         .with_target(false)
+        // A log on a full disk loses lines; complaining about that on the same standard error would panic.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     // A program that embeds this one may have its own subscriber already; that one stays.
     let _ = if journal { builder.without_time().try_init() } else { builder.try_init() };

@@ -122,11 +122,15 @@ pub async fn enroll(
     force: bool,
 ) -> Result<Enrolled, EnrollError> {
     home.prepare()?;
-    make_way(home, token, force)?;
-    let key = AccountKey::load_or_make(&home.account_key())?;
-    failpoint::failpoint!("agent.enroll.key_made");
+    let gives_up = gives_up_another(home, token, force)?;
+    // Until the right CA has answered, nothing on disk is touched.
     let roots = fetch_roots(token, &clock).await?;
     failpoint::failpoint!("agent.enroll.roots_fetched");
+    if gives_up {
+        forget(home)?;
+    }
+    let key = AccountKey::load_or_make(&home.account_key())?;
+    failpoint::failpoint!("agent.enroll.key_made");
     store_ca(home, token, &roots)?;
     failpoint::failpoint!("agent.enroll.roots_stored");
     let client = AcmeClient::connect(&token.ca, None, &roots, clock, key).await;
@@ -145,19 +149,22 @@ pub async fn enroll(
     Ok(Enrolled { account, device })
 }
 
-/// A node of another token is left alone, unless it is to be given up: then its account goes, its certificates stay
-/// in service until the new account replaces them.
-fn make_way(home: &Home, token: &EnrolmentToken, force: bool) -> Result<(), EnrollError> {
-    let Some(before) = state::load::<CaRecord>(&home.ca())? else { return Ok(()) };
-    if before.kid == token.kid {
-        return Ok(());
-    }
+/// Whether an enrolment by another token is to be given up. Without `force` such a node is left alone.
+fn gives_up_another(home: &Home, token: &EnrolmentToken, force: bool) -> Result<bool, EnrollError> {
+    let Some(before) = state::load::<CaRecord>(&home.ca())?.filter(|before| before.kid != token.kid) else {
+        return Ok(false);
+    };
     // An attempt that never came to an account binds nobody; its key may be known to the CA under that token.
     if !force && home.account().exists() {
         let address = before.addresses.into_iter().next().unwrap_or_default();
         return Err(EnrollError::Already { kid: before.kid, address });
     }
-    // In this order: as long as ca.json names the old token, the next attempt comes through here again.
+    Ok(true)
+}
+
+/// The account goes; its certificates stay in service until the new account replaces them.
+fn forget(home: &Home) -> Result<(), FileError> {
+    // In this order: as long as ca.json names the old token, the next attempt comes through here again
     for path in [home.account(), home.device(), home.account_key(), home.ca()] {
         files::remove_if_there(&path)?;
     }

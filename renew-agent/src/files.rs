@@ -24,7 +24,7 @@ pub struct FileError {
 fn remedy(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "; free some space: nothing was changed, and the agent tries again by itself"
+            "; nothing was changed: free some space and try again (the daemon does so by itself)"
         }
         io::ErrorKind::ReadOnlyFilesystem => "; mount the file system writable, or put `state` of [agent] elsewhere",
         io::ErrorKind::PermissionDenied => "; run the agent as root or as the owner of that folder",

@@ -11,10 +11,12 @@
     reason = "a harness fails by panicking, and tells the programs under test their environment and time"
 )]
 
+pub mod acme;
 pub mod agent;
 pub mod amqp;
 pub mod ca;
 pub mod certificate;
+pub mod disk;
 pub mod folders;
 pub mod https;
 pub mod nginx;

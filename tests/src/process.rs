@@ -69,10 +69,13 @@ impl Process {
         wait::until(&what, seconds, async || self.ended()).await
     }
 
-    /// Kills it and its children at once, as a power cut would.
+    /// Kills it and its children at once, as a power cut would; nothing of them runs or listens any more afterwards.
     pub fn kill(&mut self) {
         let _ = killpg(self.pid(), Signal::SIGKILL);
         let _ = self.child.wait();
+        while group_runs(self.pid()) {
+            std::thread::yield_now();
+        }
     }
 
     fn pid(&self) -> Pid {
@@ -87,6 +90,18 @@ impl Drop for Process {
             eprintln!("---- the end of what {} said ----\n{}", self.name, tail(&self.log));
         }
     }
+}
+
+/// Whether a process group has members that are more than zombies.
+fn group_runs(leader: Pid) -> bool {
+    let group = leader.to_string();
+    std::fs::read_dir("/proc").unwrap().flatten().any(|entry| {
+        let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        // After the name, which may contain anything: state, parent, group.
+        let mut fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+        let (state, member) = (fields.next(), fields.nth(1));
+        member == Some(group.as_str()) && !matches!(state, Some("Z" | "X"))
+    })
 }
 
 fn tail(log: &Path) -> String {

@@ -109,3 +109,18 @@ async fn the_policies_are_read_again_while_it_runs() {
     tests::wait::until_true("the profile", 10, async || ca.command(&["profile", "show", "late"]).await.code == 0).await;
     enrolled(&ca, "gw-1", "late", &["gw-1.site.test"]).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_keeps_the_cas_own_certificate_and_everything_that_was_issued() {
+    let mut ca = Ca::start(&[]).await;
+    let agent = enrolled(&ca, "gw-1", "gateway", &["gw-1.site.test"]).await;
+    let own = async |ca: &Ca| {
+        let config = std::sync::Arc::new(tests::https::trusting(&ca.roots()));
+        tests::https::handshake(&ca.main_address(), config).await.unwrap().1
+    };
+    let before = own(&ca).await;
+    ca.restart().await;
+    assert_eq!(own(&ca).await, before, "young certificates are not issued anew at every start");
+    must_be_consistent(&ca, &agent, "identity").await;
+    agent.command(&["renew", "identity"]).await.success();
+}

@@ -207,12 +207,20 @@ async fn a_service_that_refuses_its_new_certificate_gets_the_old_one_back_even_a
     agent.pair_must_match("identity");
     assert_ne!(agent.leaf("identity"), old, "the cut came before the way back");
 
-    // Power returns: the service starts again, with the new certificate, and works; so there is nothing to take back.
+    // Power returns: the way back that was decided is gone to its end, and the service comes up with the old one.
     nginx.kill();
     nginx.run().await;
     agent.configure(&format!("[[certificate]]\nname = \"identity\"\n\n{}", nginx.agent_sections()));
     agent.once().await.success();
+    assert_eq!(agent.leaf("identity"), old);
+    assert_eq!(agent.certificate_status("identity").await["condition"], "rolled-back");
+    let config = std::sync::Arc::new(trusting(&ca.roots()));
+    assert_eq!(handshake(&nginx.address(), config.clone()).await.unwrap().1, old);
+
+    // The service is mended; a person asks for another certificate, and nothing is held against the service.
+    agent.command(&["renew", "identity"]).await.success();
     assert_eq!(agent.certificate_status("identity").await["condition"], "ok");
+    assert_ne!(handshake(&nginx.address(), config).await.unwrap().1, old);
     must_be_consistent(&ca, &agent, "identity").await;
     nginx.stop().await;
 }

@@ -79,10 +79,21 @@ impl From<StoreError> for FlowError {
             Self::Conflict(error.to_string())
         } else if error.is_retryable() {
             let retry_after = Duration::from_secs(2);
-            Self::Unavailable { what: "the database is busy; try again", cause: error.to_string(), retry_after }
+            Self::Unavailable { what: missing(&error), cause: error.to_string(), retry_after }
         } else {
             Self::Internal(error.to_string())
         }
+    }
+}
+
+/// What whoever asks may know; the log names the file.
+const fn missing(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::Full { .. } => "no space is left for the CA's database; nothing was changed; free disk space there and try again",
+        StoreError::Locked { .. } => {
+            "the CA's database is locked by another process; nothing was changed; end that process (the CA's log names the file) and try again"
+        }
+        _ => "the database is busy; try again",
     }
 }
 

@@ -3,18 +3,20 @@
 use std::time::Duration;
 
 use pki_core::acme::authorization::{Authorization, NewAuthorization, Proof};
+use pki_core::acme::challenge::{Challenge, ChallengeState};
 use pki_core::acme::identifiers::parse_identifiers;
 use pki_core::acme::order::{NewOrder as Beginning, Order, OrderedIdentifier};
 use pki_core::acme::problem::{Problem, ProblemKind};
 use pki_core::ids::{AccountId, OrderId, ProfileName};
+use pki_core::issuance::plan::PlanError;
 use pki_core::issuance::record::CertificateRecord;
 use pki_core::policy::decide::{Approved, Request, Requester};
 use pki_core::policy::profile::Profile;
 use pki_core::time::Timestamp;
-use pki_core::x509::name::Identifier;
 use store::{audit, authorizations, certificates, orders};
 
 use super::authenticate::AccountRequest;
+use super::finalize::refused;
 use super::record::{With, event};
 use super::{Context, FlowError};
 
@@ -46,8 +48,8 @@ pub async fn create(ctx: &Context, request: &AccountRequest, new: NewOrder) -> R
     let now = ctx.now();
     refuse_after_grace(ctx, request, approved.profile()).await?;
     let (not_before, not_after) = (time(new.not_before.as_deref())?, time(new.not_after.as_deref())?);
-    let (made, reused) = authorize(ctx, request, &identifiers, &approved, now).await?;
-    let all: Vec<Authorization> = made.iter().chain(&reused).cloned().collect();
+    check_life(approved.profile(), not_before, not_after, now).map_err(refused)?;
+    let Permissions { all, made } = authorize(ctx, request, &identifiers, &approved, now).await?;
     let beginning = Beginning {
         account: request.account().id,
         identifiers,
@@ -125,56 +127,106 @@ fn time(text: Option<&str>) -> Result<Option<Timestamp>, Problem> {
     read.map(Some).ok_or_else(|| Problem::new(ProblemKind::Malformed, format!("`{shown}` is not a time in RFC 3339")))
 }
 
-/// New authorizations, and valid ones of this account that are used again (protocols ORD-7: pending ones never are).
+/// Protocols ORD-6: a life that no certificate of the profile can have is refused before the client proves anything.
+/// What is good now is good later; finalize decides for certain.
+fn check_life(
+    profile: &Profile,
+    not_before: Option<Timestamp>,
+    not_after: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(), PlanError> {
+    let (earliest, latest) =
+        ((now - profile.backdate).whole_seconds(), (now.whole_seconds() + profile.lifetime).whole_seconds());
+    match not_before {
+        Some(wish) if wish < earliest => return Err(PlanError::NotBeforeTooEarly { wish, earliest }),
+        Some(wish) if wish > latest => return Err(PlanError::NotBeforeTooLate { wish, latest }),
+        _ => {}
+    }
+    let from = not_before.unwrap_or(earliest);
+    let latest = (from + profile.lifetime).whole_seconds();
+    match not_after {
+        Some(wish) if wish > latest => Err(PlanError::NotAfterTooLate { wish, latest }),
+        Some(wish) if wish <= from || wish <= now => Err(PlanError::NoLife { not_before: from, not_after: wish }),
+        _ => Ok(()),
+    }
+}
+
+/// The authorizations of a new order, in the order of its names.
+struct Permissions {
+    all: Vec<Authorization>,
+    /// Those of them that are not stored yet.
+    made: Vec<Authorization>,
+}
+
+/// One authorization for each name: a valid one of this account is used again (protocols ORD-7: pending ones never
+/// are), all others are new.
 async fn authorize(
     ctx: &Context,
     request: &AccountRequest,
     identifiers: &[OrderedIdentifier],
     approved: &Approved,
     now: Timestamp,
-) -> Result<(Vec<Authorization>, Vec<Authorization>), FlowError> {
-    let (mut made, mut reused) = (Vec::new(), Vec::new());
+) -> Result<Permissions, FlowError> {
+    let account = request.account().id;
+    let known = find_proven(ctx, account, identifiers, approved, now).await?;
+    let mut permissions = Permissions { all: Vec::new(), made: Vec::new() };
     for OrderedIdentifier { identifier, .. } in identifiers {
-        let account = request.account().id;
-        let proof = approved.proof(identifier);
-        let known = match proof {
-            Proof::Device => None,
-            Proof::Challenge => find_valid(ctx, account, identifier, now).await?,
-        };
-        // A permission with little life left would make an order that dies under the client's hands.
-        if let Some(known) = known.filter(|known| known.expires_at > now + ENOUGH_LIFE) {
-            reused.push(known);
+        if let Some(known) = known.iter().find(|known| known.identifier == *identifier) {
+            permissions.all.push(known.clone());
             continue;
         }
         let beginning = NewAuthorization {
             account,
             identifier: identifier.clone(),
-            proof,
+            proof: approved.proof(identifier),
             challenges: &approved.profile().challenges,
             lifetime: ctx.limits.authorization_life,
         };
         let begun = Authorization::new(beginning, now, ctx.entropy.as_ref());
-        if proof == Proof::Challenge && begun.challenges.is_empty() {
+        if begun.proof == Proof::Challenge && begun.challenges.is_empty() {
             let detail = format!("no challenge of profile {} can prove {identifier}", approved.profile().name);
             return Err(FlowError::problem(ProblemKind::RejectedIdentifier, detail));
         }
-        made.push(begun);
+        permissions.all.push(begun.clone());
+        permissions.made.push(begun);
     }
-    Ok((made, reused))
+    Ok(permissions)
 }
 
-async fn find_valid(
+/// What the account has proven already. A permission with little life left would make an order that dies under the
+/// client's hands.
+async fn find_proven(
     ctx: &Context,
     account: AccountId,
-    identifier: &Identifier,
+    identifiers: &[OrderedIdentifier],
+    approved: &Approved,
     now: Timestamp,
-) -> Result<Option<Authorization>, FlowError> {
-    let wanted = identifier.clone();
-    let found = ctx
+) -> Result<Vec<Authorization>, FlowError> {
+    let wanted: Vec<_> = identifiers
+        .iter()
+        .map(|ordered| ordered.identifier.clone())
+        .filter(|identifier| approved.proof(identifier) == Proof::Challenge)
+        .collect();
+    let mut found = ctx
         .store
-        .read(async move |tx| Ok::<_, FlowError>(authorizations::find_valid(tx, account, &wanted, now).await?))
+        .read(async move |tx| {
+            let mut found = Vec::new();
+            for identifier in &wanted {
+                found.extend(authorizations::find_valid(tx, account, identifier, now).await?);
+            }
+            Ok::<_, FlowError>(found)
+        })
         .await?;
-    Ok(found.filter(|known| known.proof == Proof::Challenge))
+    found.retain(|known| known.expires_at > now + ENOUGH_LIFE && is_proven_for(approved.profile(), known));
+    Ok(found)
+}
+
+/// Whether a challenge that this profile accepts proved it: another profile may have been content with less.
+pub(super) fn is_proven_for(profile: &Profile, authorization: &Authorization) -> bool {
+    let accepted = |one: &Challenge| {
+        matches!(one.state, ChallengeState::Valid { .. }) && profile.challenges.contains(&one.kind)
+    };
+    authorization.proof == Proof::Challenge && authorization.challenges.iter().any(accepted)
 }
 
 /// Reads an order of the account; one whose time ran out reads as invalid.
@@ -193,10 +245,10 @@ pub async fn list(
 ) -> Result<(Vec<OrderId>, Option<OrderId>), FlowError> {
     const PAGE: usize = 100;
     const ONE_MORE: u32 = 101;
-    let account = request.account().id;
+    let (account, now) = (request.account().id, ctx.now());
     let ids = ctx
         .store
-        .read(async move |tx| Ok::<_, FlowError>(orders::list_ids(tx, account, after, ONE_MORE).await?))
+        .read(async move |tx| Ok::<_, FlowError>(orders::list_ids(tx, account, now, after, ONE_MORE).await?))
         .await?;
     let page: Vec<OrderId> = ids.iter().take(PAGE).copied().collect();
     let next = if ids.len() > PAGE { page.last().copied() } else { None };

@@ -1,11 +1,14 @@
 //! Signed requests: bounded, parsed, held against the requested URL, then authenticated by a flow.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use api::acme::JOSE_CONTENT_TYPE;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::header::CONTENT_TYPE;
-use http_body_util::{BodyExt, Limited};
+use axum::http::request::Parts;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Bytes;
 use pki_core::acme::jws::{FlatJws, KeyRef};
 use pki_core::acme::problem::{Problem, ProblemKind};
 use serde::de::DeserializeOwned;
@@ -15,6 +18,22 @@ use crate::flows::authenticate::{self, AccountRequest, KeyRequest};
 
 /// Protocols HTP-4: bodies are small.
 const MAX_BODY: usize = 50 * 1024;
+
+/// How long a body of that size may take to arrive: who sends it in drops holds a place that others need.
+const BODY_PATIENCE: Duration = Duration::from_secs(30);
+
+/// The variable part of a path. One that is not even text is the address of nothing.
+#[derive(Debug)]
+pub(super) struct Segment(pub(super) String);
+
+impl FromRequestParts<Arc<Http>> for Segment {
+    type Rejection = HttpError;
+
+    async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, HttpError> {
+        let segment = Path::<String>::from_request_parts(parts, http).await;
+        segment.map(|Path(text)| Self(text)).map_err(|_| HttpError::not_found("resource"))
+    }
+}
 
 /// A request signed by an account, named by `kid`.
 #[derive(Debug)]
@@ -77,22 +96,14 @@ impl FromRequest<Arc<Http>> for ByKey {
 }
 
 async fn read(request: Request, http: &Http) -> Result<FlatJws, HttpError> {
-    let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let bare = content_type.split(';').next().unwrap_or_default().trim();
-    if !bare.eq_ignore_ascii_case(JOSE_CONTENT_TYPE) {
+    // Exactly: parameters have no meaning here (section 6.2), and no client sends any.
+    let content_type = request.headers().get(CONTENT_TYPE).map(|value| value.as_bytes()).unwrap_or_default();
+    if !content_type.eq_ignore_ascii_case(JOSE_CONTENT_TYPE.as_bytes()) {
         let detail = format!("signed requests have the content type {JOSE_CONTENT_TYPE}");
         return Err(Problem::new(ProblemKind::Malformed, detail).with_status(415).into());
     }
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
-    let body = Limited::new(request.into_body(), MAX_BODY).collect().await.map_err(|error| {
-        let too_large = error.is::<http_body_util::LengthLimitError>();
-        let (detail, status) = match too_large {
-            true => ("the body is larger than 50 kB", 413),
-            false => ("the body ended before it was complete", 400),
-        };
-        Problem::new(ProblemKind::Malformed, detail).with_status(status)
-    })?;
-    let jws = FlatJws::parse(&body.to_bytes()).map_err(|error| error.problem())?;
+    let jws = FlatJws::parse(&read_body(request).await?).map_err(|error| error.problem())?;
     if !http.urls.is_address_of(&jws.protected().url, &path) {
         let detail = format!("the request was signed for another URL than {}", http.urls.absolute(&path));
         return Err(HttpError::new(ProblemKind::Unauthorized, detail));
@@ -100,8 +111,23 @@ async fn read(request: Request, http: &Http) -> Result<FlatJws, HttpError> {
     Ok(jws)
 }
 
+async fn read_body(request: Request) -> Result<Bytes, HttpError> {
+    let refuse = |detail: &str, status| Problem::new(ProblemKind::Malformed, detail).with_status(status).into();
+    let reading = Limited::new(request.into_body(), MAX_BODY).collect();
+    match tokio::time::timeout(BODY_PATIENCE, reading).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(refuse("the body is larger than 50 kB", 413)),
+        Ok(Err(_)) => Err(refuse("the body ended before it was complete", 400)),
+        Err(_) => Err(refuse("the body took too long to arrive", 408)),
+    }
+}
+
 /// The members of a payload.
 pub(super) fn payload<T: DeserializeOwned>(payload: &[u8]) -> Result<T, HttpError> {
+    // serde also takes an array for a struct, and for one whose members are all optional any array is one
+    if payload.trim_ascii_start().first() != Some(&b'{') {
+        return Err(HttpError::new(ProblemKind::Malformed, "the payload of this request is a JSON object"));
+    }
     serde_json::from_slice(payload).map_err(|error| {
         // serde's text may quote input; line and column are enough to find the fault
         let place = format!("line {} column {}", error.line(), error.column());

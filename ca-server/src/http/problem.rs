@@ -98,7 +98,9 @@ impl IntoResponse for HttpError {
         match &self.cause {
             Some(cause) => tracing::error!(%request_id, status = status.as_u16(), %cause, "request failed"),
             None => {
-                tracing::debug!(%request_id, status = status.as_u16(), detail = %self.problem.detail, "request refused")
+                // The id in the answer has to be found again (protocols ERR-1), with the settings as they come.
+                let (kind, detail) = (self.problem.kind.name(), one_line(&self.problem.detail));
+                tracing::info!(%request_id, status = status.as_u16(), kind, detail, "request refused")
             }
         }
         let mut document = document(&self.problem);
@@ -122,14 +124,14 @@ pub(super) fn document(problem: &Problem) -> ProblemDocument {
         .then(|| ALGORITHMS.iter().map(|name| (*name).to_owned()).collect());
     ProblemDocument {
         problem_type: format!("{URN_PREFIX}{}", problem.kind.name()),
-        detail: problem.detail.clone(),
+        detail: one_line(&problem.detail),
         status: Some(problem.http_status()),
         subproblems: problem
             .subproblems
             .iter()
             .map(|sub| ProblemDocument {
                 problem_type: format!("{URN_PREFIX}{}", sub.kind.name()),
-                detail: sub.detail.clone(),
+                detail: one_line(&sub.detail),
                 identifier: Some(IdentifierObject {
                     kind: sub.identifier_type.clone(),
                     value: sub.identifier_value.clone(),
@@ -140,4 +142,10 @@ pub(super) fn document(problem: &Problem) -> ProblemDocument {
         algorithms,
         ..ProblemDocument::default()
     }
+}
+
+/// Details repeat parts of requests: they stay one line of bounded length in answers, stored errors and logs.
+fn one_line(detail: &str) -> String {
+    const MOST: usize = 1000;
+    detail.chars().take(MOST).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, LAST_MODIFIED};
 use axum::middleware;
@@ -11,6 +12,7 @@ use axum::routing::get;
 use pki_core::ids::IssuerId;
 use pki_core::time::Timestamp;
 
+use super::extract::Segment;
 use super::{Http, HttpError, detach};
 use crate::flows::crl::{self, Published};
 
@@ -32,18 +34,19 @@ pub(crate) async fn roots(State(http): State<Arc<Http>>) -> Response {
 }
 
 /// The issuing certificate, for the AIA of leaves (RFC 5280 section 4.2.2.1).
-async fn certificate(State(http): State<Arc<Http>>, Path(file): Path<String>) -> Result<Response, HttpError> {
+async fn certificate(State(http): State<Arc<Http>>, Segment(file): Segment) -> Result<Response, HttpError> {
     let issuer = issuer(file.strip_suffix(".crt"))?;
     let der = http.ctx.ca_certificate(issuer).ok_or_else(|| HttpError::not_found("certificate"))?;
     Ok(([(CONTENT_TYPE, "application/pkix-cert"), (CACHE_CONTROL, "max-age=3600")], der.to_vec()).into_response())
 }
 
-async fn complete(State(http): State<Arc<Http>>, Path(file): Path<String>) -> Result<Response, HttpError> {
+async fn complete(State(http): State<Arc<Http>>, Segment(file): Segment) -> Result<Response, HttpError> {
     let issuer = issuer(file.strip_suffix(".crl"))?;
     show(crl::published(&http.ctx, issuer, None).await?)
 }
 
-async fn shard(State(http): State<Arc<Http>>, Path((of, file)): Path<(String, String)>) -> Result<Response, HttpError> {
+async fn shard(State(http): State<Arc<Http>>, path: Result<Path<(String, String)>, PathRejection>) -> Result<Response, HttpError> {
+    let Ok(Path((of, file))) = path else { return Err(HttpError::not_found("revocation list")) };
     let number = file.strip_suffix(".crl").and_then(|number| number.parse::<u32>().ok());
     let number = number.ok_or_else(|| HttpError::not_found("revocation list"))?;
     show(crl::published(&http.ctx, issuer(Some(&of))?, Some(number)).await?)

@@ -89,6 +89,11 @@ pub async fn claim_due(
     Ok(jobs)
 }
 
+/// Ends all leases: their holders are gone when no other process works on this database. How many there were.
+pub async fn end_leases(tx: &mut Tx<'_>) -> Result<u64, StoreError> {
+    tx.execute("UPDATE job SET lease_owner = NULL, leased_until = NULL WHERE leased_until IS NOT NULL", &[]).await
+}
+
 /// Removes a job that is done, whoever did it; whether it was there.
 pub async fn finish(tx: &mut Tx<'_>, id: JobId) -> Result<bool, StoreError> {
     Ok(tx.execute("DELETE FROM job WHERE id = $1", &[Value::text(id)]).await? == 1)

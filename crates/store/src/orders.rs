@@ -77,19 +77,19 @@ pub async fn update(tx: &mut Tx<'_>, order: &Order) -> Result<i64, StoreError> {
     Ok(order.version + 1)
 }
 
-/// The ids of an account's orders behind `after`, oldest first.
+/// The ids of an account's orders behind `after`, oldest first; without those that are invalid, or are by now (RFC
+/// 8555 section 7.1.2.1).
 pub async fn list_ids(
     tx: &mut Tx<'_>,
     account: AccountId,
+    now: Timestamp,
     after: Option<OrderId>,
     limit: u32,
 ) -> Result<Vec<OrderId>, StoreError> {
-    let rows = tx
-        .rows(
-            "SELECT id FROM acme_order WHERE account_id = $1 AND id > $2 ORDER BY id LIMIT $3",
-            &[Value::text(account), crate::after(after), limit.into()],
-        )
-        .await?;
+    let sql = "SELECT id FROM acme_order WHERE account_id = $1 AND id > $2 AND state <> 'invalid' \
+               AND (state NOT IN ('pending', 'ready') OR expires_at > $3) ORDER BY id LIMIT $4";
+    let values = [Value::text(account), crate::after(after), now.into(), limit.into()];
+    let rows = tx.rows(sql, &values).await?;
     rows.into_iter().map(|row| row.fields(TABLE).id()).collect()
 }
 

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use api::acme::{AccountUpdate, NewAccount, OrdersList};
+use api::acme::{AccountObject, AccountUpdate, NewAccount, OrdersList};
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::http::header::{LINK, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -12,7 +13,7 @@ use pki_core::acme::eab::BindingRequest;
 use pki_core::ids::{AccountId, OrderId};
 use serde::Deserialize;
 
-use super::super::extract::{ByAccount, ByKey, must_be_empty, payload};
+use super::super::extract::{ByAccount, ByKey, Segment, must_be_empty, payload};
 use super::super::{Http, HttpError, wire};
 use crate::flows::account::{self, Registered, Update};
 use crate::flows::authenticate::AccountRequest;
@@ -33,13 +34,16 @@ pub(super) async fn new_account(State(http): State<Arc<Http>>, ByKey(request): B
         Registered::Known(account) => (StatusCode::OK, account),
     };
     let location = [(LOCATION, http.urls.account(account.id))];
-    Ok((status, location, Json(wire::account(&http.urls, &account))).into_response())
+    // A binding that was accepted is told back as it was sent (section 7.3.4).
+    let shown =
+        AccountObject { external_account_binding: sent.external_account_binding, ..wire::account(&http.urls, &account) };
+    Ok((status, location, Json(shown)).into_response())
 }
 
 /// POST-as-GET reads; so does `{}`, which some clients send (protocols JWS-13).
 pub(super) async fn account(
     State(http): State<Arc<Http>>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     ByAccount(request): ByAccount,
 ) -> Result<Response, HttpError> {
     own(&request, &id)?;
@@ -62,16 +66,15 @@ pub(super) struct Cursor {
 
 pub(super) async fn orders(
     State(http): State<Arc<Http>>,
-    Path(id): Path<String>,
-    Query(query): Query<Cursor>,
+    Segment(id): Segment,
+    query: Result<Query<Cursor>, QueryRejection>,
     ByAccount(request): ByAccount,
 ) -> Result<Response, HttpError> {
     let account = own(&request, &id)?;
     must_be_empty(request.payload())?;
-    let after = match query.cursor {
-        Some(cursor) => Some(cursor.parse::<OrderId>().map_err(|_| HttpError::not_found("page of orders"))?),
-        None => None,
-    };
+    let no_such_page = || HttpError::not_found("page of orders");
+    let Query(Cursor { cursor }) = query.map_err(|_| no_such_page())?;
+    let after = cursor.map(|cursor| cursor.parse::<OrderId>().map_err(|_| no_such_page())).transpose()?;
     let (ids, next) = crate::flows::order::list(&http.ctx, &request, after).await?;
     let list = OrdersList { orders: ids.into_iter().map(|id| http.urls.order(id)).collect() };
     let mut headers = HeaderMap::new();

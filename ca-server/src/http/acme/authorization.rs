@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use api::acme::AuthorizationUpdate;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::HeaderValue;
 use axum::http::header::{LINK, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
@@ -13,13 +13,13 @@ use pki_core::acme::challenge::{Challenge, ChallengeState};
 use pki_core::acme::problem::ProblemKind;
 use serde_json::{Map, Value};
 
-use super::super::extract::{ByAccount, payload};
+use super::super::extract::{ByAccount, Segment, payload};
 use super::super::{Http, HttpError, wire};
 use crate::flows::authorization;
 
 pub(super) async fn authorization(
     State(http): State<Arc<Http>>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     ByAccount(request): ByAccount,
 ) -> Result<Response, HttpError> {
     let id = id.parse().map_err(|_| HttpError::not_found("authorization"))?;
@@ -48,7 +48,7 @@ fn show(http: &Http, authorization: &Authorization) -> Response {
 /// POST-as-GET reads, any object responds (section 7.5.1).
 pub(super) async fn challenge(
     State(http): State<Arc<Http>>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     ByAccount(request): ByAccount,
 ) -> Result<Response, HttpError> {
     let id = id.parse().map_err(|_| HttpError::not_found("challenge"))?;

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use api::acme::CHAIN_CONTENT_TYPE;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
-use super::super::extract::{ByAccount, must_be_empty};
+use super::super::extract::{ByAccount, Segment, must_be_empty};
 use super::super::{Http, HttpError};
 use crate::flows::certificate::download;
 
 pub(super) async fn certificate(
     State(http): State<Arc<Http>>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     ByAccount(request): ByAccount,
 ) -> Result<Response, HttpError> {
     must_be_empty(request.payload())?;

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use api::acme::{Directory, Meta};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use pki_core::ids::ProfileName;
 
-use super::super::extract::{ByAccount, must_be_empty};
+use super::super::extract::{ByAccount, Segment, must_be_empty};
 use super::super::{Http, HttpError};
 use super::add_nonce;
 
@@ -29,13 +29,26 @@ pub(super) async fn directory_as_get(
 /// The same accounts and orders; only newOrder differs, which fixes the profile.
 pub(super) async fn of_profile(
     State(http): State<Arc<Http>>,
-    Path(profile): Path<String>,
+    Segment(profile): Segment,
 ) -> Result<Json<Directory>, HttpError> {
+    describe_profile(&http, &profile)
+}
+
+pub(super) async fn of_profile_as_get(
+    State(http): State<Arc<Http>>,
+    Segment(profile): Segment,
+    ByAccount(request): ByAccount,
+) -> Result<Json<Directory>, HttpError> {
+    must_be_empty(request.payload())?;
+    describe_profile(&http, &profile)
+}
+
+fn describe_profile(http: &Http, profile: &str) -> Result<Json<Directory>, HttpError> {
     let profile: ProfileName = profile.parse().map_err(|_| HttpError::not_found("profile"))?;
     if http.ctx.policy().profile(&profile).is_none() {
         return Err(HttpError::not_found("profile"));
     }
-    Ok(Json(describe(&http, Some(&profile))))
+    Ok(Json(describe(http, Some(&profile))))
 }
 
 fn describe(http: &Http, profile: Option<&ProfileName>) -> Directory {

@@ -15,7 +15,7 @@ use axum::http::header::{CACHE_CONTROL, LINK};
 use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 
 use super::{Http, HttpError, detach};
 
@@ -25,7 +25,7 @@ const REPLAY_NONCE: HeaderName = HeaderName::from_static("replay-nonce");
 pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
     Router::new()
         .route("/acme/directory", get(directory::directory).post(directory::directory_as_get))
-        .route("/acme/p/{profile}/directory", get(directory::of_profile))
+        .route("/acme/p/{profile}/directory", get(directory::of_profile).post(directory::of_profile_as_get))
         .route(
             "/acme/new-nonce",
             get(directory::new_nonce).head(directory::new_nonce_head).post(directory::new_nonce_as_get),
@@ -42,7 +42,9 @@ pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
         .route("/acme/certificate/{id}", post(certificate::certificate))
         .route("/acme/revoke-cert", post(revoke::revoke_cert))
         .route("/acme/key-change", post(account::key_change))
-        .route("/acme/{*rest}", get(unknown).post(unknown))
+        .route("/acme", any(unknown))
+        .route("/acme/", any(unknown))
+        .route("/acme/{*rest}", any(unknown))
         .method_not_allowed_fallback(async || HttpError::method_not_allowed())
         .layer(middleware::from_fn_with_state(Arc::clone(http), detach))
         .layer(middleware::from_fn_with_state(Arc::clone(http), add_headers))
@@ -55,15 +57,16 @@ async fn unknown() -> HttpError {
 /// Protocols NON-2, HTP-2 and HTP-6.
 pub(super) async fn add_headers(State(http): State<Arc<Http>>, request: Request, next: Next) -> Response {
     let is_post = request.method() == Method::POST;
-    let is_directory = request.uri().path().ends_with("/directory");
+    let is_read = request.method() == Method::GET || request.method() == Method::HEAD;
+    let is_directory = is_read && request.uri().path().ends_with("/directory");
     let mut response = next.run(request).await.into_response();
-    let headers = response.headers_mut();
     if is_post {
-        add_nonce(&http, headers);
+        add_nonce(&http, response.headers_mut());
     }
-    if !is_directory && let Ok(link) = HeaderValue::from_str(&format!("<{}>;rel=\"index\"", http.urls.directory(None)))
+    if !(is_directory && response.status().is_success())
+        && let Ok(link) = HeaderValue::from_str(&format!("<{}>;rel=\"index\"", http.urls.directory(None)))
     {
-        headers.append(LINK, link);
+        response.headers_mut().append(LINK, link);
     }
     response
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use api::acme::{Finalize, NewOrder};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header::{LOCATION, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -14,7 +14,7 @@ use pki_core::acme::order::{Order, OrderState};
 use pki_core::acme::problem::ProblemKind;
 use pki_core::ids::OrderId;
 
-use super::super::extract::{ByAccount, must_be_empty, payload};
+use super::super::extract::{ByAccount, Segment, must_be_empty, payload};
 use super::super::{Http, HttpError, wire};
 use crate::flows::authenticate::AccountRequest;
 use crate::flows::finalize::{Finalized, finalize as issue};
@@ -29,7 +29,7 @@ pub(super) async fn new_order(
 
 pub(super) async fn new_order_of_profile(
     State(http): State<Arc<Http>>,
-    Path(profile): Path<String>,
+    Segment(profile): Segment,
     ByAccount(request): ByAccount,
 ) -> Result<Response, HttpError> {
     create(&http, &request, Some(profile)).await
@@ -55,7 +55,7 @@ async fn create(http: &Http, request: &AccountRequest, fixed: Option<String>) ->
 
 pub(super) async fn order(
     State(http): State<Arc<Http>>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     ByAccount(request): ByAccount,
 ) -> Result<Response, HttpError> {
     must_be_empty(request.payload())?;
@@ -65,7 +65,7 @@ pub(super) async fn order(
 
 pub(super) async fn finalize(
     State(http): State<Arc<Http>>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     ByAccount(request): ByAccount,
 ) -> Result<Response, HttpError> {
     let sent: Finalize = payload(request.payload())?;

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use api::admin::{CertificateView, Page, PageQuery, RevokeRequest};
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use pki_core::acme::problem::ProblemKind;
 use pki_core::ids::{CertificateId, Serial};
 use pki_core::revocation::Reason;
 
+use super::super::extract::Segment;
 use super::super::{Http, HttpError};
 use super::{Administrator, Body, parse, view};
 use crate::flows::{inventory, revoke as flow};
@@ -29,7 +30,7 @@ pub(super) async fn list(
 pub(super) async fn show(
     State(http): State<Arc<Http>>,
     _: Administrator,
-    Path(serial): Path<String>,
+    Segment(serial): Segment,
 ) -> Result<Json<CertificateView>, HttpError> {
     let serial: Serial = parse(&serial, "serial")?;
     let record = inventory::find(&http.ctx, &serial).await?;
@@ -39,7 +40,7 @@ pub(super) async fn show(
 pub(super) async fn revoke(
     State(http): State<Arc<Http>>,
     who: Administrator,
-    Path(serial): Path<String>,
+    Segment(serial): Segment,
     Body(request): Body<RevokeRequest>,
 ) -> Result<Json<CertificateView>, HttpError> {
     let serial: Serial = parse(&serial, "serial")?;

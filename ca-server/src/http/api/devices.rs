@@ -6,12 +6,13 @@ use std::time::Duration;
 use api::admin::{DeviceRequest, DeviceView, Page, PageQuery, RevokeDevice, TokenRequest, TokenView};
 use api::token::Secret;
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use pki_core::acme::problem::ProblemKind;
 use pki_core::ids::{DeviceId, DeviceName, SiteName};
 use pki_core::x509::name::parse_ip;
 
+use super::super::extract::Segment;
 use super::super::{Http, HttpError};
 use super::{Administrator, Body, parse, view};
 use crate::flows::device::{self, NewDevice, Token};
@@ -56,7 +57,7 @@ pub(super) async fn list(
 pub(super) async fn show(
     State(http): State<Arc<Http>>,
     _: Administrator,
-    Path(name): Path<String>,
+    Segment(name): Segment,
 ) -> Result<Json<DeviceView>, HttpError> {
     let detail = device::show(&http.ctx, &parse(&name, "name")?).await?;
     let mut shown = view::device(&detail.device, detail.newest.as_ref());
@@ -67,7 +68,7 @@ pub(super) async fn show(
 pub(super) async fn token(
     State(http): State<Arc<Http>>,
     who: Administrator,
-    Path(name): Path<String>,
+    Segment(name): Segment,
     Body(request): Body<TokenRequest>,
 ) -> Result<(StatusCode, Json<TokenView>), HttpError> {
     let life = request.token_seconds.map(Duration::from_secs);
@@ -78,7 +79,7 @@ pub(super) async fn token(
 pub(super) async fn retire(
     State(http): State<Arc<Http>>,
     who: Administrator,
-    Path(name): Path<String>,
+    Segment(name): Segment,
 ) -> Result<Json<DeviceView>, HttpError> {
     take_out(&http, who, &name, false, None).await
 }
@@ -86,7 +87,7 @@ pub(super) async fn retire(
 pub(super) async fn revoke(
     State(http): State<Arc<Http>>,
     who: Administrator,
-    Path(name): Path<String>,
+    Segment(name): Segment,
     Body(request): Body<RevokeDevice>,
 ) -> Result<Json<DeviceView>, HttpError> {
     take_out(&http, who, &name, true, request.comment).await

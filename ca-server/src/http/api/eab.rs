@@ -6,10 +6,11 @@ use std::time::Duration;
 use api::admin::{EabRequest, EabSecretView, EabView, Page, PageQuery};
 use api::token::Secret;
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use pki_core::ids::EabKeyId;
 
+use super::super::extract::Segment;
 use super::super::{Http, HttpError};
 use super::{Administrator, Body, parse, view};
 use crate::flows::eab;
@@ -51,7 +52,7 @@ pub(super) async fn list(
 pub(super) async fn revoke(
     State(http): State<Arc<Http>>,
     who: Administrator,
-    Path(kid): Path<String>,
+    Segment(kid): Segment,
 ) -> Result<StatusCode, HttpError> {
     eab::revoke(&http.ctx, parse(&kid, "kid")?, &who.actor()).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use api::admin::{AuditView, CrlView, IssuerView, Page, PageQuery, ProfileView, Status};
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use pki_core::ids::EventId;
 
+use super::super::extract::Segment;
 use super::super::{Http, HttpError};
 use super::{Administrator, parse, view};
 use crate::flows::{crl, inventory};
@@ -40,7 +41,7 @@ pub(super) async fn profiles(State(http): State<Arc<Http>>, _: Administrator) ->
 pub(super) async fn profile(
     State(http): State<Arc<Http>>,
     _: Administrator,
-    Path(name): Path<String>,
+    Segment(name): Segment,
 ) -> Result<Json<ProfileView>, HttpError> {
     let policy = http.ctx.policy();
     let profile = policy.profile(&parse(&name, "name")?).ok_or_else(|| HttpError::not_found("profile"))?;

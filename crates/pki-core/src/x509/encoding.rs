@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use const_oid::ObjectIdentifier;
 use der::asn1::{BitStringRef, GeneralizedTime, UintRef, UtcTime};
 use der::{DateTime, Decode, Encode, Header, Length, Reader, SliceReader, Tag, TagNumber};
 
@@ -99,9 +100,56 @@ pub(crate) fn elements(contents: &[u8]) -> der::Result<Vec<&[u8]>> {
     Ok(found)
 }
 
+/// Reads a Name (RFC 5280 section 4.1.2.4): its bytes are kept, its form is checked. Of a broken one some readers take
+/// the part that they understand, and then two programs see two issuers.
+pub(crate) fn name<'a>(reader: &mut SliceReader<'a>) -> der::Result<&'a [u8]> {
+    let name = reader.tlv_bytes()?;
+    for set in elements(only(name, Tag::Sequence)?)? {
+        let attributes = elements(only(set, Tag::Set)?)?;
+        if attributes.is_empty() {
+            return Err(Tag::Set.length_error().into());
+        }
+        for attribute in attributes {
+            whole_sequence(attribute, |reader| -> der::Result<_> {
+                <ObjectIdentifier>::decode(reader)?;
+                reader.tlv_bytes()
+            })?;
+        }
+    }
+    Ok(name)
+}
+
+/// The contents of the one element that `der` is.
+fn only(der: &[u8], tag: Tag) -> der::Result<&[u8]> {
+    let mut reader = SliceReader::new(der)?;
+    let inside = contents(&mut reader, tag)?;
+    reader.finish()?;
+    Ok(inside)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_sets_of_attributes() {
+        let read = |der: &[u8]| name(&mut SliceReader::new(der).unwrap()).map(<[u8]>::to_vec);
+        let good = [0x30, 12, 0x31, 10, 0x30, 8, 6, 3, 85, 4, 3, 0x0c, 1, b'x'];
+        assert_eq!(read(&good).unwrap(), good);
+        assert_eq!(read(&[0x30, 0]).unwrap(), [0x30, 0], "the empty name of a certificate without subject");
+        for (at, octet, what) in [
+            (0, 0x31, "a set of sets"),
+            (2, 0x21, "something else than a set"),
+            (4, 0x31, "an attribute that is no sequence"),
+            (6, 5, "a type that is no object identifier"),
+            (12, 0, "bytes after the value"),
+        ] {
+            let mut bad = good;
+            bad[at] = octet;
+            assert!(read(&bad).is_err(), "{what}");
+        }
+        assert!(read(&[0x30, 2, 0x31, 0]).is_err(), "an empty set");
+    }
 
     #[test]
     fn times_change_their_form_in_2050() {

@@ -156,6 +156,13 @@ pub async fn list_expiring(
     tx.rows(sql, &values).await?.into_iter().map(load).collect()
 }
 
+/// Whether a certificate of this key was revoked because the key was compromised: it must never be certified again.
+pub async fn is_compromised(tx: &mut Tx<'_>, spki_sha256: &[u8; 32]) -> Result<bool, StoreError> {
+    // 1 is keyCompromise (RFC 5280 section 5.3.1), and the condition of the index
+    let sql = "SELECT 1 FROM certificate WHERE spki_sha256 = $1 AND revocation_reason = 1 LIMIT 1";
+    Ok(tx.row(sql, &[spki_sha256.as_slice().into()]).await?.is_some())
+}
+
 /// What an issuer's list tells, by serial number: of one shard, or of all. Certificates that ended before
 /// `ends_from` are left out (RFC 5280 section 3.3 wants them on one list after their end).
 pub async fn revoked_entries(

@@ -75,10 +75,19 @@ async fn lists_are_paged(store: &Store) {
         write(store, async move |tx| orders::insert(tx, &next).await).await.unwrap();
     }
     stored(store, |_| ()).await;
+    let error = Problem::new(ProblemKind::Unauthorized, "no");
+    let invalid = Order { id: OrderId::new(at(7), &entropy()), state: OrderState::Invalid { error }, ..first.clone() };
+    let ended = Order { id: OrderId::new(at(8), &entropy()), expires_at: at(50), ..first };
+    write(store, async move |tx| {
+        orders::insert(tx, &invalid).await?;
+        orders::insert(tx, &ended).await
+    })
+    .await
+    .unwrap();
     let mut listed = Vec::new();
     loop {
         let after = listed.last().copied();
-        let page = read(store, async move |tx| orders::list_ids(tx, account, after, 4).await).await;
+        let page = read(store, async move |tx| orders::list_ids(tx, account, at(50), after, 4).await).await;
         if page.is_empty() {
             break;
         }

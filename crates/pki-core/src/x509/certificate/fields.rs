@@ -39,12 +39,12 @@ impl<'a> Fields<'a> {
             let version = read_version(reader)?;
             let serial = IntRef::decode(reader)?.as_bytes();
             let signature = reader.tlv_bytes()?;
-            let issuer = reader.tlv_bytes()?;
+            let issuer = encoding::name(reader)?;
             let validity = |reader: &mut SliceReader<'a>| -> Result<_, der::Error> {
                 Ok((encoding::read_time(reader)?, encoding::read_time(reader)?))
             };
             let (not_before, not_after) = encoding::whole_sequence(reader.tlv_bytes()?, validity)?;
-            let subject = reader.tlv_bytes()?;
+            let subject = encoding::name(reader)?;
             let spki = reader.tlv_bytes()?;
             skip_unique_identifiers(reader)?;
             let has_extensions = version == 2 && !reader.is_finished();

@@ -131,7 +131,7 @@ impl<'a> Fields<'a> {
                 return Err(Tag::Integer.value_error().into());
             }
             let signature = reader.tlv_bytes()?;
-            let issuer = reader.tlv_bytes()?;
+            let issuer = encoding::name(reader)?;
             let this_update = encoding::read_time(reader)?;
             let next_update = encoding::read_time(reader)?;
             let has_entries = encoding::next_is(reader, Tag::Sequence);

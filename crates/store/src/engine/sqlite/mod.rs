@@ -219,6 +219,8 @@ fn translate(database: String, error: &rusqlite::Error) -> StoreError {
             StoreError::CannotOpen { database, reason: format!("{reason}; check its folder, owner and mode") }
         }
         Code::DatabaseCorrupt | Code::NotADatabase => StoreError::Damaged { database, reason },
+        // the index of the log cannot grow: of all writes this one alone is not reported as a full disk by SQLite
+        Code::SystemIoFailure if failure.extended_code == ffi::SQLITE_IOERR_SHMSIZE => StoreError::Full { database },
         Code::SystemIoFailure => StoreError::Disk { database, reason },
         Code::OperationInterrupted => StoreError::TooSlow,
         Code::ConstraintViolation => constraint(failure.extended_code, reason),
