@@ -73,5 +73,6 @@ fn read(file: &Path) -> Result<ProfileDocument, String> {
     if u64::try_from(text.len()).unwrap_or(u64::MAX) > MAX_FILE {
         return Err(format!("it is larger than {} kB; a profile is a page of text", MAX_FILE / 1024));
     }
-    serde_saphyr::from_str(&text).map_err(|error| error.to_string())
+    // a fault is one line; without the snippet its place stands at the end
+    serde_saphyr::from_str(&text).map_err(|error| error.without_snippet().to_string())
 }

@@ -23,7 +23,6 @@ pub struct Account {
     roots: Roots,
     url: String,
     challenge: ChallengeConfig,
-    _port: Port,
 }
 
 impl Account {
@@ -38,14 +37,14 @@ impl Account {
     }
 
     /// Makes an account with an external account key of `ca`.
-    pub async fn register(ca: &Ca, port: Port) -> Self {
+    pub async fn register(ca: &Ca, port: &Port) -> Self {
         let key = ca.json(&["eab", "create"]).await;
         let text = |name: &str| key[name].as_str().unwrap_or_else(|| panic!("no {name} in {key:#}")).to_owned();
         let secret = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.decode(text("hmacKey")).unwrap());
         let roots = Roots::from_pem(&std::fs::read_to_string(ca.roots()).unwrap()).unwrap();
         let challenge = ChallengeConfig { http01_listen: Some(port.address().parse().unwrap()), webroot: None };
         let (folder, directory) = (Folder::new(), text("directory"));
-        let mut account = Self { folder, directory, roots, url: String::new(), challenge, _port: port };
+        let mut account = Self { folder, directory, roots, url: String::new(), challenge };
         let mut client = account.connect().await.unwrap();
         account.url = client.register(&Binding { kid: &text("kid"), secret }).await.unwrap();
         account

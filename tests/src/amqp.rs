@@ -117,7 +117,9 @@ async fn last(gateway: Gateway, tally: Arc<Mutex<Tally>>, stopped: watch::Receiv
         let (connection, _) = gateway.connect().await?;
         let (channel, mut consumer) = open(&connection, "lasting").await?;
         let mut number: u64 = 0;
+        let mut pace = tokio::time::interval(Duration::from_millis(5));
         while !*stopped.borrow() {
+            pace.tick().await;
             number += 1;
             through(&channel, &mut consumer, "lasting", number).await?;
             tally.lock().unwrap().delivered += 1;

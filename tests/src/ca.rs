@@ -1,5 +1,6 @@
 //! A real `ca-server` in a folder of its own.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -9,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::folders::{Folder, write};
 use crate::ports::Port;
+use crate::postgres::Postgres;
 use crate::process::{Process, Ran, run};
 use crate::programs::Programs;
 use crate::wait;
@@ -40,6 +42,13 @@ impl Ca {
         ca
     }
 
+    /// Makes a CA on a PostgreSQL database of its own, and starts it.
+    pub async fn start_on_postgres(profiles: &[Profile]) -> Self {
+        let mut ca = Self::init_with(profiles, &["--database", &Postgres::shared().new_database()]).await;
+        ca.serve().await;
+        ca
+    }
+
     /// Makes a CA without starting it.
     pub async fn init(profiles: &[Profile]) -> Self {
         Self::init_with(profiles, &[]).await
@@ -52,6 +61,20 @@ impl Ca {
         run(ca.init_command().args(options)).await.success();
         ca.set_own_addresses();
         profiles.iter().for_each(|profile| profile.write_into(&ca));
+        ca
+    }
+
+    /// Another server of the same CA, with a copy of its folder and listeners of its own; it shares the external address
+    /// and, if that is PostgreSQL, the database.
+    pub fn replica_of(first: &Self) -> Self {
+        let ca = Self { process: None, folder: Folder::new(), ports: [Port::take(), Port::take(), Port::take()] };
+        write(&ca.passphrase_file(), PASSPHRASE, 0o600);
+        for (path, content) in snapshot(&first.dir()) {
+            let copy = ca.dir().join(path.strip_prefix(first.dir()).unwrap());
+            std::fs::create_dir_all(copy.parent().unwrap()).unwrap();
+            write(&copy, content, std::fs::metadata(&path).unwrap().permissions().mode() & 0o777);
+        }
+        ca.configure(|config| ca.set_listeners(config));
         ca
     }
 
@@ -86,11 +109,16 @@ impl Ca {
         self.configure(|config| self.set_addresses(config));
     }
 
-    fn set_addresses(&self, config: &mut toml::Table) {
+    fn set_listeners(&self, config: &mut toml::Table) {
         let [main, public, operations] = &self.ports;
         for (key, port) in [("main", main), ("public", public), ("operations", operations)] {
             config["listen"][key] = port.address().into();
         }
+    }
+
+    fn set_addresses(&self, config: &mut toml::Table) {
+        self.set_listeners(config);
+        let [main, public, _] = &self.ports;
         config["external"]["main"] = format!("https://localhost:{}", main.number()).into();
         config["external"]["public"] = format!("http://localhost:{}", public.number()).into();
     }
@@ -133,20 +161,26 @@ impl Ca {
 
     /// Starts it and waits until it is ready.
     pub async fn serve(&mut self) {
-        self.launch(None);
+        self.launch(self.serve_command());
+        self.ready().await;
+    }
+
+    /// Starts it with a clock that is `offset` (as `+40d`) away from the right time, and waits until it is ready.
+    pub async fn serve_at(&mut self, offset: &str) {
+        self.launch(at_time(offset, &self.serve_command()));
         self.ready().await;
     }
 
     /// Starts it with a fail point armed, such as `ca.issue.after_sign`, and waits until it is ready.
     pub async fn serve_with_failpoint(&mut self, point: &str) {
-        self.launch(Some(point));
+        let mut command = self.serve_command();
+        command.env("PILOTLIGHT_FAILPOINT", point);
+        self.launch(command);
         self.ready().await;
     }
 
-    fn launch(&mut self, point: Option<&str>) {
+    fn launch(&mut self, mut command: Command) {
         assert!(self.process.is_none(), "the CA runs already");
-        let mut command = self.serve_command();
-        command.envs(point.map(|point| ("PILOTLIGHT_FAILPOINT", point)));
         self.process = Some(Process::start("ca-server", &mut command, self.log_file()));
     }
 
@@ -245,6 +279,20 @@ fn program() -> Command {
     let mut command = Command::new(&Programs::get().ca_server);
     command.env_remove("PILOTLIGHT_FAILPOINT").env_remove("PILOTLIGHT_DIR").env("NO_COLOR", "1");
     command
+}
+
+/// The same command under another time: a date, or an offset such as `+40d`. Deadlines and timers go on as ever.
+pub fn at_time(time: &str, command: &Command) -> Command {
+    let mut faked = Command::new("faketime");
+    faked.args(["-f", time]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => faked.env(name, value),
+            None => faked.env_remove(name),
+        };
+    }
+    faked.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    faked
 }
 
 /// A GET over plain HTTP; the whole answer with its head.

@@ -1,26 +1,66 @@
-//! A small disk that can be filled up: a memory file system, which takes root to mount.
+//! A small disk that can be filled up, which takes root: a memory file system of its own, or, where nothing may be
+//! mounted, the memory file system that a container has at `/dev/shm`.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A mounted disk of a few megabytes.
+use nix::sys::statvfs::statvfs;
+
+use crate::folders::Folder;
+
+/// The common disk of a container; one test at a time fills it.
+const COMMON: &str = "/dev/shm";
+static COMMON_TAKEN: Mutex<()> = Mutex::new(());
+
+/// What a container has there is 64 MB; a disk of gigabytes is memory that the machine needs.
+const LARGEST: u64 = 512 << 20;
+
+/// A disk of a few megabytes.
 #[derive(Debug)]
-pub struct SmallDisk(PathBuf);
+pub struct SmallDisk {
+    at: PathBuf,
+    ballast: PathBuf,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Mounted,
+    Common(
+        #[expect(dead_code, reason = "is removed, and given to the next test, on drop")]
+        (Folder, MutexGuard<'static, ()>),
+    ),
+}
 
 impl SmallDisk {
-    /// Mounts one over an empty folder.
-    pub fn mount(folder: &Path, megabytes: u32) -> Self {
-        std::fs::create_dir_all(folder).unwrap();
+    /// Makes the folder `at` one, which must be absent or empty.
+    pub fn mount(at: &Path, megabytes: u32) -> Self {
+        std::fs::create_dir_all(at).unwrap();
         let size = format!("size={megabytes}m,mode=0755");
-        let status = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "none"]).arg(folder).status().unwrap();
-        assert!(status.success(), "mounting a small disk takes root and the right to mount");
-        Self(folder.to_owned())
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &size, "none"]).arg(at).stderr(Stdio::null());
+        if mount.status().unwrap().success() {
+            return Self { at: at.to_owned(), ballast: at.join("ballast"), kind: Kind::Mounted };
+        }
+        let common = statvfs(COMMON).unwrap();
+        let free = common.blocks_free() * common.fragment_size();
+        assert!(
+            free <= LARGEST,
+            "a small disk takes root and the right to mount, or a small {COMMON}; it has {free} bytes"
+        );
+        let turn = COMMON_TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = Folder::within(COMMON.as_ref());
+        std::fs::remove_dir(at).unwrap();
+        std::os::unix::fs::symlink(folder.sub("disk"), at).unwrap();
+        let ballast = folder.path().join("ballast");
+        Self { at: at.to_owned(), ballast, kind: Kind::Common((folder, turn)) }
     }
 
     /// Fills it to the last byte.
     pub fn fill(&self) {
-        let mut ballast = std::fs::File::create(self.ballast()).unwrap();
+        let mut ballast = std::fs::File::create(&self.ballast).unwrap();
         for size in [64 * 1024, 4096, 512, 1] {
             while ballast.write(&vec![0; size]).is_ok_and(|written| written == size) {}
         }
@@ -28,16 +68,15 @@ impl SmallDisk {
 
     /// Makes room again.
     pub fn empty(&self) {
-        std::fs::remove_file(self.ballast()).unwrap();
-    }
-
-    fn ballast(&self) -> PathBuf {
-        self.0.join("ballast")
+        std::fs::remove_file(&self.ballast).unwrap();
     }
 }
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+        match self.kind {
+            Kind::Mounted => drop(Command::new("umount").arg("-l").arg(&self.at).status()),
+            Kind::Common(_) => drop(std::fs::remove_file(&self.at)),
+        }
     }
 }

@@ -12,7 +12,12 @@ pub struct Folder(TempDir);
 impl Folder {
     /// Makes one.
     pub fn new() -> Self {
-        let folder = tempfile::Builder::new().prefix("pilotlight-").tempdir().unwrap();
+        Self::within(&std::env::temp_dir())
+    }
+
+    /// Makes one in another place than the usual.
+    pub fn within(place: &Path) -> Self {
+        let folder = tempfile::Builder::new().prefix("pilotlight-").tempdir_in(place).unwrap();
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         Self(folder)
     }

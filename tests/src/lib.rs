@@ -12,6 +12,7 @@
 )]
 
 pub mod acme;
+pub mod acme_raw;
 pub mod agent;
 pub mod amqp;
 pub mod ca;
@@ -21,6 +22,8 @@ pub mod folders;
 pub mod https;
 pub mod nginx;
 pub mod ports;
+#[path = "../../crates/store/tests/support/postgres.rs"]
+mod postgres;
 pub mod process;
 pub mod programs;
 pub mod rabbitmq;

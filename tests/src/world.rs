@@ -2,6 +2,8 @@
 
 use crate::agent::Agent;
 use crate::ca::{Ca, Profile};
+use crate::folders::write;
+use crate::nginx::Nginx;
 
 /// A profile whose certificates live for a minute, and are renewed at half of it.
 pub const MINUTE: Profile = Profile { name: "minute", seconds: 60 };
@@ -27,4 +29,26 @@ pub async fn must_be_consistent(ca: &Ca, agent: &Agent, name: &str) {
     assert_eq!(row["state"], "issued", "{row:#}");
     let unfinished: Vec<_> = known.iter().filter(|row| row["state"] == "planned").collect();
     assert!(unfinished.is_empty(), "recorded and never finished: {unfinished:#?}");
+}
+
+/// Sections for an agent whose service takes up no certificate but the one that is current now: with any other nginx
+/// stops shaking hands, and goes on as soon as it is told to take up the first one again.
+pub fn stubborn(agent: &Agent, nginx: &Nginx) -> String {
+    let current = agent.live("identity").join("current/cert.pem");
+    let (first, reload) = (agent.state().join("first.pem"), agent.state().join("reload"));
+    std::fs::copy(&current, &first).unwrap();
+    let script = format!(
+        "#!/bin/sh\npid=$(cat {pid})\nall=\"$pid $(cat /proc/$pid/task/$pid/children)\"\n\
+         if cmp -s {current} {first}; then kill -CONT $all; else kill -STOP $all; fi\n",
+        pid = nginx.pid_file().display(),
+        current = current.display(),
+        first = first.display(),
+    );
+    write(&reload, script, 0o755);
+    format!(
+        "[[certificate]]\nname = \"identity\"\n\n[certificate.service]\ntype = \"command\"\nargv = [\"{}\"]\n\n\
+         [[certificate.probe]]\naddress = \"{}\"\nserver_name = \"localhost\"\nconnections = 1\n",
+        reload.display(),
+        nginx.address()
+    )
 }

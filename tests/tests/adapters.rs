@@ -1,5 +1,5 @@
 //! The agent's typed adapters and its probe against the real services, without a CA: what a rotation and a roll-back do.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
 use std::time::Duration;
 
@@ -85,6 +85,23 @@ async fn nginx_serves_on_when_the_pair_is_torn_and_the_adapter_says_why() {
     assert!(matches!(&verdict, Verdict::Silent { reason } if reason.contains("connecting failed")), "{verdict:?}");
     nginx.run().await;
     assert_eq!(probe.wait_for(&leaf(&site, "web", 1), service.settle()).await, Verdict::New);
+}
+
+/// The clients of the other tests are worth something only if they notice a service that is away for a moment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_clients_notice_a_restart() {
+    let folder = Folder::new();
+    let site = Site::new(folder.path());
+    site.install("web", 1);
+    let mut nginx = Nginx::start(&site.live("web")).await;
+    let clients = https::Clients::start(&nginx.address(), &site.roots());
+    wait::until_true("requests", 10, async || clients.tally().requests > 20).await;
+    nginx.kill();
+    nginx.run().await;
+    let before = clients.tally().requests;
+    wait::until_true("requests again", 10, async || clients.tally().requests > before + 20).await;
+    let tally = clients.finish().await;
+    assert!(!tally.failed_handshakes.is_empty() || !tally.dropped.is_empty(), "{tally:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,5 +1,6 @@
 //! The fences of ARCHITECTURE.md, read from the sources: which crate may depend on which, and which module of ca-server
 //! may name which other. Fails when an edge is added that the table does not allow.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
 use std::collections::BTreeSet;
 use std::fs;

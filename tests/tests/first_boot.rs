@@ -1,10 +1,12 @@
 //! The first boot of a gateway: one token, one certificate, however often it is tried.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
 use std::process::Command;
 
+use renew_agent::probe::Probe;
 use tests::agent::Agent;
 use tests::ca::{Ca, Profile};
+use tests::certificate::Leaf;
 use tests::process::run;
 use tests::world::{MINUTE, enrolled, must_be_consistent};
 
@@ -111,16 +113,40 @@ async fn the_policies_are_read_again_while_it_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_restart_keeps_the_cas_own_certificate_and_everything_that_was_issued() {
+async fn a_restart_keeps_the_cas_own_certificate_unless_it_has_ended() {
     let mut ca = Ca::start(&[]).await;
     let agent = enrolled(&ca, "gw-1", "gateway", &["gw-1.site.test"]).await;
-    let own = async |ca: &Ca| {
-        let config = std::sync::Arc::new(tests::https::trusting(&ca.roots()));
-        tests::https::handshake(&ca.main_address(), config).await.unwrap().1
-    };
-    let before = own(&ca).await;
+    let probe = Probe::new(&ca.main_address(), Some("localhost"), 1).unwrap();
+    let own = async || Leaf::from_der(&probe.presented().await.chains.pop_first().unwrap()[0]);
+    let first = own().await;
     ca.restart().await;
-    assert_eq!(own(&ca).await, before, "young certificates are not issued anew at every start");
+    assert_eq!(own().await, first, "young certificates are not issued anew at every start");
     must_be_consistent(&ca, &agent, "identity").await;
     agent.command(&["renew", "identity"]).await.success();
+
+    ca.stop().await;
+    ca.serve_at("+300d").await;
+    let late = own().await;
+    assert!(late.not_before > first.not_after, "{late:?} was not issued after the end of {first:?}");
+    assert_eq!(probe.presented().await.failures.len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_is_the_same_on_postgresql() {
+    let mut ca = Ca::start_on_postgres(&[]).await;
+    let token = ca.device_add("gw-1", "gateway", &["gw-1.site.test"]).await;
+    ca.stop().await;
+    ca.serve_with_failpoint("ca.issue.after_sign").await;
+    let agent = Agent::new();
+    agent.configure("[[certificate]]\nname = \"identity\"\n");
+    assert_eq!(agent.enroll(&token).await.code, 1);
+    ca.wait_killed().await;
+    ca.serve().await;
+    agent.enroll(&token).await.success();
+    must_be_consistent(&ca, &agent, "identity").await;
+    assert_eq!(ca.certificates().await.len(), 1);
+    agent.command(&["renew", "identity"]).await.success();
+    must_be_consistent(&ca, &agent, "identity").await;
+    ca.restart().await;
+    assert_eq!(ca.certificates().await.len(), 2);
 }

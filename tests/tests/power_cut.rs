@@ -7,12 +7,14 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use renew_agent::acme::AcmeError;
+use tests::acme::{Account, good_request};
 use tests::agent::Agent;
 use tests::ca::Ca;
 use tests::https::{handshake, trusting};
 use tests::nginx::Nginx;
 use tests::process::run;
-use tests::world::{enrolled, must_be_consistent};
+use tests::world::{enrolled, must_be_consistent, stubborn};
 
 /// Points of the CA on the way of a device's first certificate.
 const CA_POINTS: [&str; 6] = [
@@ -114,6 +116,30 @@ async fn the_ca_is_cut_at_every_point_of_a_first_certificate() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_ca_is_cut_at_every_point_of_a_proof_of_control() {
+    let mut ca = Ca::init(&[]).await;
+    let port = Account::answer_at(&ca);
+    ca.serve().await;
+    for (number, point) in CHALLENGE_POINTS.iter().enumerate() {
+        // An account that has proven the name before would not be asked again.
+        let account = Account::register(&ca, &port).await;
+        let request = good_request();
+        let order = account.order().await.unwrap();
+        ca.stop().await;
+        ca.serve_with_failpoint(point).await;
+        // Validation happens beside the request, so the client sees the cut at one of its next steps.
+        let cut = account.complete(&order, &request).await;
+        assert!(cut.as_ref().is_err_and(AcmeError::is_unreachable), "{point}: {cut:?}");
+        ca.wait_killed().await;
+        ca.serve().await;
+
+        let chain = account.complete(&order, &request).await.unwrap_or_else(|error| panic!("{point}: {error}"));
+        assert!(chain.starts_with("-----BEGIN CERTIFICATE-----"), "{point}");
+        assert_eq!(ca.certificates().await.len(), number + 1, "{point}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_agent_is_cut_at_every_point_of_enrolment() {
     let ca = Ca::start(&[]).await;
     for (number, point) in ENROLMENT_POINTS.iter().chain(&RENEWAL_POINTS[..10]).enumerate() {
@@ -182,23 +208,7 @@ async fn a_service_that_refuses_its_new_certificate_gets_the_old_one_back_even_a
     let agent = enrolled(&ca, "gw-1", "gateway", &["localhost"]).await;
     let old = agent.leaf("identity");
     let mut nginx = Nginx::start(&agent.live("identity")).await;
-    // A service that goes down when it is told to take up anything but its first certificate.
-    let current = agent.live("identity").join("current");
-    let reload = agent.state().join("reload");
-    let script = format!(
-        "#!/bin/sh\npid=$(cat {pid})\nif cmp -s {current}/cert.pem {first}; then exit 0; fi\nkill -STOP $(cat /proc/$pid/task/$pid/children) $pid\n",
-        pid = nginx.pid_file().display(),
-        current = current.display(),
-        first = agent.state().join("first.pem").display(),
-    );
-    std::fs::copy(current.join("cert.pem"), agent.state().join("first.pem")).unwrap();
-    tests::folders::write(&reload, script, 0o755);
-    let address = nginx.address();
-    agent.configure(&format!(
-        "[[certificate]]\nname = \"identity\"\n[certificate.service]\ntype = \"command\"\nargv = [\"{}\"]\n\
-         [[certificate.probe]]\naddress = \"{address}\"\nserver_name = \"localhost\"\nconnections = 1\n",
-        reload.display()
-    ));
+    agent.configure(&stubborn(&agent, &nginx));
     let limit = std::time::Duration::from_secs(150);
     let mut renew = agent.program(&["renew", "identity"]);
     renew.env("PILOTLIGHT_FAILPOINT", "agent.rollback.before_swap");

@@ -169,17 +169,23 @@ pub struct Pool {
 }
 
 pub async fn postgres_read_committed() -> Pool {
-    postgres_pool("BEGIN ISOLATION LEVEL READ COMMITTED").await
+    postgres_pool("BEGIN ISOLATION LEVEL READ COMMITTED", 16).await
 }
 
 pub async fn postgres_serializable() -> Pool {
-    postgres_pool("BEGIN ISOLATION LEVEL SERIALIZABLE").await
+    postgres_pool("BEGIN ISOLATION LEVEL SERIALIZABLE", 16).await
 }
 
-async fn postgres_pool(begin: &'static str) -> Pool {
+pub async fn postgres_serializable_eight() -> Pool {
+    postgres_pool("BEGIN ISOLATION LEVEL SERIALIZABLE", 8).await
+}
+
+async fn postgres_pool(begin: &'static str, connections: u32) -> Pool {
     let url = format!("{}?options=-c%20enable_seqscan%3Doff", Postgres::shared().new_database());
-    let pool =
-        PgPoolOptions::new().max_connections(16).acquire_timeout(Duration::from_secs(60)).test_before_acquire(false);
+    let pool = PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(Duration::from_secs(60))
+        .test_before_acquire(false);
     let pool = pool.connect(&url).await.expect("connects");
     pool.execute(sqlx::raw_sql(POSTGRES)).await.expect("valid");
     pool.execute(ACCOUNT).await.expect("valid");

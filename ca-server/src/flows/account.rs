@@ -109,12 +109,10 @@ async fn open_binding(
         })
         .await?;
     let (Some(key), device) = found else { return Err(refused()) };
-    if key.expires_at.is_some_and(|end| end <= ctx.now())
-        || device.as_ref().is_some_and(|device| !device.state.is_in_service())
-    {
-        return Err(refused());
-    }
+    let is_over = key.expires_at.is_some_and(|end| end <= ctx.now())
+        || device.as_ref().is_some_and(|device| !device.state.is_in_service());
     match &key.state {
+        EabKeyState::Unused { .. } if is_over => Err(refused()),
         EabKeyState::Unused { sealed_secret } => {
             let secret = eab::open_secret(ctx, key.id, sealed_secret)?;
             let verified = binding.verify(&secret).map_err(|error| error.problem())?;

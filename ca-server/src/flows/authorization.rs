@@ -41,31 +41,35 @@ pub async fn respond(
     request: &AccountRequest,
     id: ChallengeId,
 ) -> Result<(Authorization, Challenge), FlowError> {
+    match try_to_respond(ctx, request, id).await {
+        // A twin of this request was faster, or the authorization changed otherwise: decided anew.
+        Err(FlowError::Conflict(_)) => try_to_respond(ctx, request, id).await,
+        outcome => outcome,
+    }
+}
+
+async fn try_to_respond(
+    ctx: &Context,
+    request: &AccountRequest,
+    id: ChallengeId,
+) -> Result<(Authorization, Challenge), FlowError> {
     let (authorization, challenge) = read_challenge(ctx, request, id).await?;
     let now = ctx.now();
     let Response::Begun(responded) = authorization.clone().respond(id, now)? else {
         return Ok((authorization, challenge));
     };
     let row = responded.clone();
-    let outcome = ctx
-        .store
+    ctx.store
         .write(async move |tx| {
             authorizations::update(tx, &row).await?;
             Work::ValidateChallenge(id).owe(tx, now, now).await?;
             Ok::<_, FlowError>(())
         })
-        .await;
+        .await?;
     failpoint::failpoint!("ca.challenge.after_commit");
-    match outcome {
-        Ok(()) => {
-            ctx.work.notify_one();
-            let challenge = responded.challenge(id).cloned().ok_or_else(|| FlowError::not_found("challenge"))?;
-            Ok((responded, challenge))
-        }
-        // A twin of this request was faster.
-        Err(FlowError::Conflict(_)) => read_challenge(ctx, request, id).await,
-        Err(error) => Err(error),
-    }
+    ctx.work.notify_one();
+    let challenge = responded.challenge(id).cloned().ok_or_else(|| FlowError::not_found("challenge"))?;
+    Ok((responded, challenge))
 }
 
 /// The account gives a permission up (section 7.5.2); its pending orders die with it.

@@ -164,6 +164,11 @@ impl Context {
         }
     }
 
+    /// Whether no other process works on the database.
+    pub fn owns_database(&self) -> bool {
+        self.spent.is_some()
+    }
+
     /// The time.
     pub fn now(&self) -> Timestamp {
         self.clock.now()

@@ -1,5 +1,7 @@
 //! Finalize (RFC 8555 section 7.4): from a CSR to a certificate.
 
+use std::sync::Arc;
+
 use failpoint::failpoint;
 use pki_core::acme::authorization::{Authorization, AuthorizationStatus, Proof};
 use pki_core::acme::jwk::Jwk;
@@ -8,12 +10,14 @@ use pki_core::acme::problem::ProblemKind;
 use pki_core::ids::{CertificateId, LineageId, OrderId, Serial};
 use pki_core::issuance::plan::{PlanError, PlanRequest, Planned, plan};
 use pki_core::issuance::record::{CertificateRecord, CertificateState, Source};
+use pki_core::policy::Policy;
 use pki_core::policy::decide::{Approved, Request, Requester};
 use pki_core::x509::csr::Csr;
 use store::{accounts, authorizations, certificates, orders};
 
 use super::authenticate::AccountRequest;
-use super::issue::{self, Finished};
+use super::issue::{self, Finished, Recorded};
+use super::order::is_proven_for;
 use super::{Context, FlowError};
 
 /// What the order has become.
@@ -25,12 +29,14 @@ pub enum Finalized {
     Processing(Order),
 }
 
-/// Everything the decision needs, as loaded.
+/// Everything the decision needs, as loaded; the policy is taken once, so that no half of it decides.
 struct Case {
     order: Order,
     authorizations: Vec<Authorization>,
     predecessor: Option<CertificateRecord>,
     key_is_an_account: bool,
+    key_is_compromised: bool,
+    policy: Arc<Policy>,
 }
 
 /// Issues the certificate of an order that is ready.
@@ -41,29 +47,13 @@ pub async fn finalize(
     csr: &[u8],
 ) -> Result<Finalized, FlowError> {
     let csr = Csr::parse(csr).map_err(|error| FlowError::problem(ProblemKind::BadCsr, error.to_string()))?;
-    let case = load(ctx, request, id, &csr).await?;
-    if is_repeated(ctx, &case.order, &csr).await? {
-        return reread(ctx, id).await;
-    }
-    if case.key_is_an_account {
-        return Err(FlowError::problem(
-            ProblemKind::BadCsr,
-            "the CSR's key is an account key; make a key of its own for the certificate (RFC 8555 section 11.1)",
-        ));
-    }
-    case.order.begin_finalize(csr.identifiers(), &case.authorizations, ctx.now())?;
-    let approved = decide(ctx, request, &case, &csr)?;
-    let planned = plan_certificate(ctx, &case.order, &approved, &csr)?;
-    let record = describe(ctx, request, &case, &csr, &planned, approved.profile().name.clone());
-    let order = case.order.clone().processing(record.id)?;
-    let actor = format!("account:{}", request.account().id);
-    failpoint!("ca.finalize.decided");
-    let recorded = match issue::record(ctx, record, Some(order.clone()), &actor).await {
-        Ok(recorded) => recorded,
-        // Two finalize requests met: the one that was recorded first is the order's certificate.
-        Err(FlowError::Conflict(_)) if is_no_longer_ready(ctx, id).await? => return reread(ctx, id).await,
-        Err(error) => return Err(error),
+    let begun = match begin(ctx, request, id, &csr).await {
+        // Two finalize requests met: what was recorded first is the order's certificate. Decided anew, the same key is
+        // a repetition and another one is too late (protocols ORD-10).
+        Err(FlowError::Conflict(_)) => begin(ctx, request, id, &csr).await?,
+        outcome => outcome?,
     };
+    let Some((order, recorded)) = begun else { return reread(ctx, id).await };
     match tokio::time::timeout(ctx.limits.signing_deadline, issue::finish(ctx, recorded)).await {
         Ok(Ok(Finished { .. })) => reread(ctx, id).await,
         Ok(Err(FlowError::Unavailable { .. })) | Err(_) => Ok(Finalized::Processing(order)),
@@ -71,10 +61,49 @@ pub async fn finalize(
     }
 }
 
+/// Decides and records; none when the same was asked for before and the answer got lost.
+async fn begin(
+    ctx: &Context,
+    request: &AccountRequest,
+    id: OrderId,
+    csr: &Csr,
+) -> Result<Option<(Order, Recorded)>, FlowError> {
+    let case = load(ctx, request, id, csr).await?;
+    if is_repeated(ctx, &case.order, csr).await? {
+        return Ok(None);
+    }
+    check_key(&case)?;
+    case.order.begin_finalize(csr.identifiers(), &case.authorizations, ctx.now())?;
+    let approved = decide(request, &case, csr)?;
+    let planned = plan_certificate(ctx, &case.order, &approved, csr)?;
+    let record = describe(ctx, request, &case, csr, &planned);
+    let order = case.order.processing(record.id)?;
+    let actor = format!("account:{}", request.account().id);
+    failpoint!("ca.finalize.decided");
+    let recorded = issue::record(ctx, record, Some(order.clone()), &actor).await?;
+    Ok(Some((order, recorded)))
+}
+
+/// Protocols FIN-7 and FIN-8: keys that must not be certified, however good they are.
+fn check_key(case: &Case) -> Result<(), FlowError> {
+    let refuse = |detail: &str| Err(FlowError::problem(ProblemKind::BadCsr, detail));
+    if case.key_is_an_account {
+        return refuse(
+            "the CSR's key is an account key; make a key of its own for the certificate (RFC 8555 section 11.1)",
+        );
+    }
+    if case.key_is_compromised {
+        return refuse("a certificate of the CSR's key was revoked because the key was compromised; make a new key");
+    }
+    Ok(())
+}
+
 async fn load(ctx: &Context, request: &AccountRequest, id: OrderId, csr: &Csr) -> Result<Case, FlowError> {
     let owner = request.account().id;
     // Keys that no account can have, such as long RSA ones, are no account's key.
     let thumbprint = Jwk::from_public_key(csr.public_key()).ok().map(|key| key.thumbprint());
+    let spki_sha256 = csr.public_key().spki_sha256();
+    let policy = ctx.policy();
     ctx.store
         .read(async move |tx| {
             let found = orders::find(tx, id).await?.filter(|order| order.account == owner);
@@ -88,7 +117,16 @@ async fn load(ctx: &Context, request: &AccountRequest, id: OrderId, csr: &Csr) -
                 Some(thumbprint) => accounts::find_by_thumbprint(tx, &thumbprint).await?.is_some(),
                 None => false,
             };
-            Ok::<_, FlowError>(Case { order, authorizations, predecessor, key_is_an_account })
+            let key_is_compromised = certificates::is_compromised(tx, &spki_sha256).await?;
+            let policy = Arc::clone(&policy);
+            Ok::<_, FlowError>(Case {
+                order,
+                authorizations,
+                predecessor,
+                key_is_an_account,
+                key_is_compromised,
+                policy,
+            })
         })
         .await
 }
@@ -98,11 +136,6 @@ async fn is_repeated(ctx: &Context, order: &Order, csr: &Csr) -> Result<bool, Fl
     let Some(id) = certificate_of(order) else { return Ok(false) };
     let found = ctx.store.read(async move |tx| Ok::<_, FlowError>(certificates::find(tx, id).await?)).await?;
     Ok(found.is_some_and(|record| record.spki_sha256 == csr.public_key().spki_sha256()))
-}
-
-async fn is_no_longer_ready(ctx: &Context, id: OrderId) -> Result<bool, FlowError> {
-    let order = ctx.store.read(async move |tx| Ok::<_, FlowError>(orders::find(tx, id).await?)).await?;
-    Ok(order.as_ref().and_then(certificate_of).is_some())
 }
 
 async fn reread(ctx: &Context, id: OrderId) -> Result<Finalized, FlowError> {
@@ -121,9 +154,9 @@ fn certificate_of(order: &Order) -> Option<CertificateId> {
     }
 }
 
-/// Policy, anew: profiles and device records may have changed since the order was made. What a device record
-/// grants now must be what each authorization rests on.
-fn decide(ctx: &Context, request: &AccountRequest, case: &Case, csr: &Csr) -> Result<Approved, FlowError> {
+/// Policy, anew: profiles and device records may have changed since the order was made. What each authorization rests
+/// on must still be good enough: a name in the device record now, or a challenge that the profile accepts now.
+fn decide(request: &AccountRequest, case: &Case, csr: &Csr) -> Result<Approved, FlowError> {
     let identifiers: Vec<_> = case.order.identifiers.iter().map(|ordered| ordered.identifier.clone()).collect();
     let requester = match request.account().binding {
         Some(_) => Requester::Bound { device: request.device() },
@@ -131,11 +164,13 @@ fn decide(ctx: &Context, request: &AccountRequest, case: &Case, csr: &Csr) -> Re
     };
     let asked =
         Request { profile: &case.order.profile, identifiers: &identifiers, key: Some(csr.public_key()), requester };
-    let approved = ctx.policy().decide(&asked)?;
+    let approved = case.policy.decide(&asked)?;
     for authorization in &case.authorizations {
-        let rests_on_record = authorization.proof == Proof::Device;
-        let record_grants = approved.proof(&authorization.identifier) == Proof::Device;
-        if authorization.status != AuthorizationStatus::Valid || (rests_on_record && !record_grants) {
+        let is_good = match authorization.proof {
+            Proof::Device => approved.proof(&authorization.identifier) == Proof::Device,
+            Proof::Challenge => is_proven_for(approved.profile(), authorization),
+        };
+        if authorization.status != AuthorizationStatus::Valid || !is_good {
             let detail = format!("the permission for {} is gone; make a new order", authorization.identifier);
             return Err(FlowError::problem(ProblemKind::Unauthorized, detail));
         }
@@ -158,7 +193,7 @@ fn plan_certificate(ctx: &Context, order: &Order, approved: &Approved, csr: &Csr
 }
 
 /// What the request is to blame for is told; the rest is a fault of the CA.
-fn refused(error: PlanError) -> FlowError {
+pub(super) fn refused(error: PlanError) -> FlowError {
     let kind = match &error {
         PlanError::Constraints(_) | PlanError::NoNames => ProblemKind::RejectedIdentifier,
         PlanError::NotBeforeTooEarly { .. }
@@ -179,14 +214,7 @@ fn refused(error: PlanError) -> FlowError {
 }
 
 /// The row that remembers the certificate.
-fn describe(
-    ctx: &Context,
-    request: &AccountRequest,
-    case: &Case,
-    csr: &Csr,
-    planned: &Planned,
-    profile: pki_core::ids::ProfileName,
-) -> CertificateRecord {
+fn describe(ctx: &Context, request: &AccountRequest, case: &Case, csr: &Csr, planned: &Planned) -> CertificateRecord {
     let now = ctx.now();
     let predecessor = case.predecessor.as_ref();
     CertificateRecord {
@@ -198,8 +226,8 @@ fn describe(
         account: Some(request.account().id),
         order: Some(case.order.id),
         source: Source::Acme,
-        profile,
-        policy_revision: ctx.policy().revision().to_owned(),
+        profile: case.order.profile.clone(),
+        policy_revision: case.policy.revision().to_owned(),
         epoch: ctx.epoch,
         identifiers: case.order.identifiers.iter().map(|ordered| ordered.identifier.clone()).collect(),
         spki_sha256: csr.public_key().spki_sha256(),

@@ -5,6 +5,7 @@
 //! crash, and there is one certificate.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use failpoint::failpoint;
 use pki_core::acme::account::AccountStatus;
@@ -23,6 +24,9 @@ use store::{Tx, accounts, audit, certificates, devices, orders};
 use super::owed::Work;
 use super::record::{With, event};
 use super::{Context, FlowError};
+
+/// How much later than the request's own end the job begins.
+const HEAD_START: Duration = Duration::from_secs(2);
 
 /// The way to the signer; only this module and [`super::crl`] can use it.
 pub struct IssueDesk {
@@ -67,8 +71,8 @@ pub async fn record(
 ) -> Result<Recorded, FlowError> {
     let id = plan.id;
     let now = ctx.now();
-    // The request itself has until then; a job that is due earlier would only compete with it.
-    let due = now + ctx.limits.signing_deadline;
+    // The request itself has until then; a job that is due earlier would only sign the same once more.
+    let due = now + ctx.limits.signing_deadline + HEAD_START;
     let planned = event(ctx, actor, "certificate.plan", format_args!("certificate:{id}"))
         .with("serial", &plan.serial)
         .with("profile", &plan.profile);

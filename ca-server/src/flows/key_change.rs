@@ -1,9 +1,10 @@
 //! keyChange (RFC 8555 section 7.3.5): the account keeps its URL, orders and authorizations; the old key is dead at once.
 
 use pki_core::acme::account::Account;
-use pki_core::acme::jwk::Jwk;
+use pki_core::acme::jwk::{Jwk, Thumbprint};
 use pki_core::acme::jws::{FlatJws, KeyRef, Payload};
 use pki_core::acme::problem::ProblemKind;
+use pki_core::ids::AccountId;
 use serde::Deserialize;
 use serde_json::Value;
 use store::{accounts, audit};
@@ -28,12 +29,8 @@ pub async fn change(
 ) -> Result<Account, FlowError> {
     let new_key = verify_inner(request, url, account_url)?;
     let thumbprint = new_key.thumbprint();
-    let holder = ctx
-        .store
-        .read(async move |tx| Ok::<_, FlowError>(accounts::find_by_thumbprint(tx, &thumbprint).await?))
-        .await?;
-    if let Some(holder) = holder {
-        return Err(FlowError::KeyInUse(holder.id));
+    if let Some(holder) = holder(ctx, thumbprint).await? {
+        return Err(FlowError::KeyInUse(holder));
     }
     let account = request.account().clone().rekey(new_key)?;
     let row = account.clone();
@@ -44,14 +41,29 @@ pub async fn change(
         format_args!("account:{}", account.id),
     )
     .with("thumbprint", thumbprint);
-    ctx.store
+    let outcome = ctx
+        .store
         .write(async move |tx| {
             accounts::update(tx, &row).await?;
             audit::append(tx, &changed).await?;
             Ok::<_, FlowError>(())
         })
-        .await?;
-    Ok(account)
+        .await;
+    match outcome {
+        Ok(()) => Ok(account),
+        // Somebody else was faster with the same key, or with this account.
+        Err(conflict @ FlowError::Conflict(_)) => {
+            Err(holder(ctx, thumbprint).await?.map_or(conflict, FlowError::KeyInUse))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The account that has this key already.
+async fn holder(ctx: &Context, key: Thumbprint) -> Result<Option<AccountId>, FlowError> {
+    let found =
+        ctx.store.read(async move |tx| Ok::<_, FlowError>(accounts::find_by_thumbprint(tx, &key).await?)).await?;
+    Ok(found.map(|account| account.id))
 }
 
 /// The checks of section 7.3.5 on the inner signature; it carries no nonce.

@@ -25,6 +25,14 @@ pub enum Signer<'a> {
 
 /// Revokes the certificate in `der`; a second time is `alreadyRevoked`.
 pub async fn by_client(ctx: &Context, signer: Signer<'_>, der: &[u8], reason: Option<i64>) -> Result<(), FlowError> {
+    match try_by_client(ctx, &signer, der, reason).await {
+        // Somebody else was faster: decided anew, on the certificate as it is now.
+        Err(FlowError::Conflict(_)) => try_by_client(ctx, &signer, der, reason).await,
+        outcome => outcome,
+    }
+}
+
+async fn try_by_client(ctx: &Context, signer: &Signer<'_>, der: &[u8], reason: Option<i64>) -> Result<(), FlowError> {
     let record = find_exactly(ctx, der).await?;
     let authorizations;
     let (revoker, actor) = match signer {

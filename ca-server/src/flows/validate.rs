@@ -1,5 +1,6 @@
 //! What becomes of a validation: the challenge, its authorization and the orders that wait for it, in one transaction.
 
+use pki_core::acme::account::AccountStatus;
 use pki_core::acme::authorization::Authorization;
 use pki_core::acme::challenge::{ChallengeKind, ChallengeState};
 use pki_core::acme::problem::Problem;
@@ -33,6 +34,8 @@ pub async fn pending(ctx: &Context, id: ChallengeId) -> Result<Option<Pending>, 
         .read(async move |tx| {
             let Some(authorization) = authorizations::find_by_challenge(tx, id).await? else { return Ok(None) };
             let account = accounts::find(tx, authorization.account).await?;
+            // What an account that is over asked for is not looked at any more (protocols ACC-8).
+            let account = account.filter(|account| account.status == AccountStatus::Valid);
             Ok::<_, FlowError>(account.map(|account| (authorization, account)))
         })
         .await?;

@@ -20,7 +20,7 @@ use crate::validation::Validator;
 /// How many jobs run at once: validations mostly wait for others.
 const PARALLEL: usize = 64;
 
-/// How long a claim lasts. A worker that dies gives its jobs back after it.
+/// How long a claim lasts beyond the longest validation. A worker that dies gives its jobs back after it.
 const LEASE: Duration = Duration::from_secs(60);
 
 /// How often the table is looked at when nothing wakes the worker: replicas write jobs too.
@@ -31,8 +31,10 @@ pub async fn run(ctx: Arc<Context>, validator: Arc<Validator>, tasks: Tasks) {
     let shutdown = tasks.shutdown();
     let permits = Arc::new(Semaphore::new(PARALLEL));
     let owner = JobId::random(ctx.entropy.as_ref()).to_string();
+    let lease = LEASE + validator.timeout;
+    forget_leases(&ctx).await;
     while !shutdown.is_cancelled() {
-        let claimed = claim(&ctx, &owner, u32::try_from(permits.available_permits()).unwrap_or(1)).await;
+        let claimed = claim(&ctx, (&owner, lease), u32::try_from(permits.available_permits()).unwrap_or(1)).await;
         let found_some = !claimed.is_empty();
         for job in claimed {
             let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
@@ -53,11 +55,22 @@ pub async fn run(ctx: Arc<Context>, validator: Arc<Validator>, tasks: Tasks) {
     }
 }
 
-async fn claim(ctx: &Context, owner: &str, limit: u32) -> Vec<Job> {
+/// Whoever held leases on a database of one process was this CA before a crash: its clients do not wait for them.
+async fn forget_leases(ctx: &Context) {
+    if !ctx.owns_database() {
+        return;
+    }
+    let outcome = ctx.store.write(async |tx| Ok::<_, FlowError>(jobs::end_leases(tx).await?)).await;
+    if let Err(error) = outcome {
+        tracing::warn!(%error, "jobs that were under way before the last stop wait for the end of their leases");
+    }
+}
+
+async fn claim(ctx: &Context, (owner, lease): (&str, Duration), limit: u32) -> Vec<Job> {
     let (now, owner) = (ctx.now(), owner.to_owned());
     let claimed = ctx
         .store
-        .write(async move |tx| Ok::<_, FlowError>(jobs::claim_due(tx, now, &owner, now + LEASE, limit).await?))
+        .write(async move |tx| Ok::<_, FlowError>(jobs::claim_due(tx, now, &owner, now + lease, limit).await?))
         .await;
     claimed.unwrap_or_else(|error| {
         tracing::warn!(%error, "jobs cannot be claimed");

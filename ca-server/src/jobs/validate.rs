@@ -13,12 +13,18 @@ use crate::validation::{Expectation, Failure, Validator};
 /// whole stays within what the least patient client waits (protocols CHL-6).
 const PAUSES: [Duration; 2] = [Duration::from_millis(1500), Duration::from_secs(4)];
 
+/// A look that took this long has waited for the other side itself, and was the last.
+const LONG: Duration = Duration::from_secs(4);
+
 pub(super) async fn run(ctx: &Context, validator: &Validator, job: &Job, id: ChallengeId) -> Result<(), FlowError> {
     let Some(expected) = pending(ctx, id).await? else { return super::finish(ctx, job.id).await };
+    let begun = ctx.now();
     match look(validator, &expected).await {
         Ok(()) => settle(ctx, id, Ok(())).await,
         Err(failure) => match PAUSES.get(usize::try_from(job.attempts.saturating_sub(1)).unwrap_or(usize::MAX)) {
-            Some(pause) if failure.is_transient => look_again(ctx, job, *pause, &failure).await,
+            Some(pause) if failure.is_transient && ctx.now() < begun + LONG => {
+                look_again(ctx, job, *pause, &failure).await
+            }
             _ => settle(ctx, id, Err(failure.problem)).await,
         },
     }

@@ -29,7 +29,7 @@ pub struct Forbidden {
 impl Guard {
     /// Whether a connection to `target` may be opened.
     pub fn check(&self, target: SocketAddr) -> Result<(), Forbidden> {
-        let address = target.ip().to_canonical();
+        let address = destination(target.ip());
         let forbid = |reason| Err(Forbidden { address, reason });
         if self.own.iter().any(|own| reaches(*own, address, target.port())) {
             return forbid("one of this CA's own listeners");
@@ -45,10 +45,33 @@ impl Guard {
             None => Ok(()),
         }
     }
+
+    /// Whether a connection that was opened may be used. A listener on the unspecified address answers on every address
+    /// of this machine, and a connection to one of those comes from the very address it goes to.
+    pub fn check_opened(&self, from: SocketAddr, to: SocketAddr) -> Result<(), Forbidden> {
+        let address = to.ip().to_canonical();
+        let is_own = self.own.iter().any(|own| own.ip().is_unspecified() && own.port() == to.port());
+        if is_own && from.ip().to_canonical() == address {
+            return Err(Forbidden { address, reason: "one of this CA's own listeners" });
+        }
+        Ok(())
+    }
 }
 
-/// A listener on the unspecified address answers on every address of the machine, of which loopback is the one
-/// that is always there; its port counts on all of them.
+/// Where packets for an address go: IPv4 addresses are also written as IPv6 ones, for the machine itself (RFC 4291
+/// section 2.5.5) and for translators on the way (RFC 6052 section 2.1, RFC 3056 section 2).
+fn destination(address: IpAddr) -> IpAddr {
+    let IpAddr::V6(v6) = address else { return address };
+    let embedded = |high: u16, low: u16| IpAddr::V4(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)));
+    match v6.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => embedded(high, low),
+        [0, 0, 0, 0, 0, 0, high, low] if high != 0 => embedded(high, low),
+        _ => address.to_canonical(),
+    }
+}
+
+/// A listener on the unspecified address answers on loopback, which is always there; of other addresses of the machine
+/// [`Guard::check_opened`] tells.
 fn reaches(own: SocketAddr, address: IpAddr, port: u16) -> bool {
     own.port() == port && (own.ip().to_canonical() == address || (own.ip().is_unspecified() && address.is_loopback()))
 }
@@ -65,8 +88,8 @@ fn never_honest(address: IpAddr) -> Option<&'static str> {
     if address.is_loopback() {
         return Some("a loopback address; allow it with `validation.allow_networks` if this is a test");
     }
-    if address.is_unspecified() {
-        return Some("the unspecified address");
+    if address.is_unspecified() || matches!(address, IpAddr::V4(v4) if v4.octets().first() == Some(&0)) {
+        return Some("an address of no machine (RFC 1122 section 3.2.1.3)");
     }
     if address.is_multicast() {
         return Some("a multicast address");
@@ -106,6 +129,11 @@ mod tests {
             "0.0.0.0:80",
             "255.255.255.255:80",
             "[fd00:ec2::254]:80",
+            "[64:ff9b::169.254.169.254]:80",
+            "[64:ff9b::127.0.0.1]:80",
+            "[2002:7f00:1::1]:80",
+            "[::127.0.0.1]:80",
+            "0.1.2.3:80",
         ] {
             assert!(guard.check(to(bad)).is_err(), "{bad}");
         }
@@ -122,5 +150,19 @@ mod tests {
         assert!(guard.check(to("127.0.0.1:8443")).is_err());
         assert!(guard.check(to("127.0.0.1:9180")).is_err());
         assert!(guard.check(to("10.0.0.1:80")).is_err());
+    }
+
+    #[test]
+    fn a_listener_on_all_addresses_is_found_behind_each_of_them() {
+        let guard = Guard { own: vec![to("[::]:80"), to("10.0.0.1:8443")], ..Guard::default() };
+        assert_eq!(guard.check(to("192.0.2.7:80")), Ok(()), "whose address this is shows only when it is connected to");
+        assert!(guard.check_opened(to("192.0.2.7:5000"), to("192.0.2.7:80")).is_err());
+        assert!(guard.check_opened(to("[::ffff:192.0.2.7]:5000"), to("192.0.2.7:80")).is_err());
+        assert_eq!(guard.check_opened(to("192.0.2.7:5000"), to("192.0.2.8:80")), Ok(()));
+        assert_eq!(
+            guard.check_opened(to("192.0.2.7:5000"), to("192.0.2.7:8080")),
+            Ok(()),
+            "nginx may share the machine"
+        );
     }
 }

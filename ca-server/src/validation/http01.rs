@@ -4,37 +4,34 @@
 //! server answers is never echoed, only its status and length: the CA must not be a window into the network.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::body::Bytes;
 use hyper::header::{HOST, LOCATION, USER_AGENT};
-use hyper::{Request, Response, StatusCode, Uri};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use pki_core::acme::problem::ProblemKind;
-use pki_core::x509::name::{DnsName, Identifier};
+use pki_core::x509::name::Identifier;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use super::{Expectation, Failure, Validator};
+use super::target::{Scheme, Target};
+use super::{Expectation, Failure, Validator, unverified};
 
 /// A key authorization has 87 octets; white space after it is accepted, more is not read.
 const MAX_BODY: usize = 512;
 
-/// Where one request goes.
-#[derive(Debug, Clone)]
-struct Target {
-    host: Identifier,
-    port: u16,
-    path: String,
-}
+/// Addresses of one name and family that are tried: whoever runs its DNS could otherwise have many machines knocked at.
+const PER_FAMILY: usize = 2;
 
 pub(super) async fn validate(validator: &Validator, expectation: Expectation<'_>) -> Result<(), Failure> {
-    let path = format!("/.well-known/acme-challenge/{}", expectation.token);
-    let mut target = Target { host: expectation.identifier.clone(), port: validator.http_port, path };
+    let mut target = Target::first(validator, expectation);
     for _ in 0..=validator.max_redirects {
-        let (address, response) = fetch(validator, &target).await?;
-        match response {
+        let (address, answer) = fetch(validator, &target).await?;
+        match answer {
             Answer::Body(body) => return compare(&target, address, &body, expectation.key_authorization),
-            Answer::Redirect(location) => target = follow(validator, &target, &location)?,
+            Answer::Redirect(location) => target = target.follow(validator, &location)?,
         }
     }
     let detail = format!("{} redirects more than {} times", expectation.identifier, validator.max_redirects);
@@ -46,45 +43,78 @@ enum Answer {
     Redirect(String),
 }
 
-/// Tries each address in turn until one can be connected to.
+/// Tries the addresses in turn until one can be connected to.
 async fn fetch(validator: &Validator, target: &Target) -> Result<(IpAddr, Answer), Failure> {
-    let addresses = match &target.host {
-        Identifier::Ip(address) => vec![*address],
-        Identifier::Dns(name) => validator.resolver.addresses(name).await?,
-    };
     let mut last = None;
-    for address in addresses {
+    for address in addresses(validator, target).await? {
         let socket = SocketAddr::new(address, target.port);
-        if let Err(forbidden) = validator.guard.check(socket) {
-            let detail = format!("{} is not validated: {forbidden}", target.host);
-            last = Some(Failure::permanent(ProblemKind::Connection, detail));
-            continue;
-        }
-        match TcpStream::connect(socket).await {
+        match open(validator, target, socket).await {
             Ok(stream) => return Ok((address, exchange(target, socket, stream).await?)),
-            Err(error) => {
-                let detail = format!("connecting to {socket} for {} failed: {}", target.host, error.kind());
-                last = Some(Failure::transient(ProblemKind::Connection, detail));
-            }
+            Err(failure) => last = Some(failure),
         }
     }
     Err(last.unwrap_or_else(|| Failure::transient(ProblemKind::Dns, format!("{} has no address", target.host))))
 }
 
-async fn exchange(target: &Target, socket: SocketAddr, stream: TcpStream) -> Result<Answer, Failure> {
-    let broken = || {
-        let detail = format!("{socket} broke the connection or did not speak HTTP for {}", target.host);
+async fn addresses(validator: &Validator, target: &Target) -> Result<Vec<IpAddr>, Failure> {
+    let name = match &target.host {
+        Identifier::Ip(address) => return Ok(vec![*address]),
+        Identifier::Dns(name) => name,
+    };
+    let found = validator.resolver.addresses(name).await?;
+    let (v6, v4): (Vec<_>, Vec<_>) = found.into_iter().partition(IpAddr::is_ipv6);
+    Ok(v6.into_iter().take(PER_FAMILY).chain(v4.into_iter().take(PER_FAMILY)).collect())
+}
+
+async fn open(validator: &Validator, target: &Target, socket: SocketAddr) -> Result<TcpStream, Failure> {
+    let forbid = |forbidden| {
+        Failure::permanent(ProblemKind::Connection, format!("{} is not validated: {forbidden}", target.host))
+    };
+    let failed = |why: &dyn std::fmt::Display| {
+        let detail = format!("connecting to {socket} for {} failed: {why}", target.host);
         Failure::transient(ProblemKind::Connection, detail)
     };
+    validator.guard.check(socket).map_err(forbid)?;
+    let stream = match tokio::time::timeout(connect_patience(validator), TcpStream::connect(socket)).await {
+        Ok(connected) => connected.map_err(|error| failed(&error.kind()))?,
+        Err(_) => return Err(failed(&"it did not answer")),
+    };
+    let from = stream.local_addr().map_err(|error| failed(&error.kind()))?;
+    validator.guard.check_opened(from, socket).map_err(forbid)?;
+    Ok(stream)
+}
+
+/// An address that swallows everything must leave time for the next one (protocols VAL-3).
+fn connect_patience(validator: &Validator) -> Duration {
+    validator.timeout / 3
+}
+
+async fn exchange(target: &Target, socket: SocketAddr, stream: TcpStream) -> Result<Answer, Failure> {
+    match target.scheme {
+        Scheme::Http => converse(target, socket, stream).await,
+        Scheme::Https => {
+            let stream = unverified::connect(&target.host, stream).await.map_err(|error| {
+                let detail = format!("the TLS handshake with {socket} for {} failed: {error}", target.host);
+                Failure::transient(ProblemKind::Tls, detail)
+            })?;
+            converse(target, socket, stream).await
+        }
+    }
+}
+
+async fn converse<S>(target: &Target, socket: SocketAddr, stream: S) -> Result<Answer, Failure>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|_| broken())?;
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|_| broken(target, socket))?;
     let request = Request::get(target.path.as_str())
-        .header(HOST, host_header(target))
+        .header(HOST, target.host_header())
         .header(USER_AGENT, concat!("pilotlight/", env!("CARGO_PKG_VERSION"), " (http-01)"))
         .body(Empty::<Bytes>::new())
-        .map_err(|_| broken())?;
+        .map_err(|_| broken(target, socket))?;
     let answer = async {
-        let response = sender.send_request(request).await.map_err(|_| broken())?;
+        let response = sender.send_request(request).await.map_err(|_| broken(target, socket))?;
         read(target, socket, response).await
     };
     tokio::pin!(answer, connection);
@@ -94,6 +124,11 @@ async fn exchange(target: &Target, socket: SocketAddr, stream: TcpStream) -> Res
         outcome = &mut answer => outcome,
         _ = &mut connection => answer.await,
     }
+}
+
+fn broken(target: &Target, socket: SocketAddr) -> Failure {
+    let detail = format!("{socket} broke the connection or did not speak HTTP for {}", target.host);
+    Failure::transient(ProblemKind::Connection, detail)
 }
 
 async fn read(
@@ -110,14 +145,17 @@ async fn read(
         });
     }
     if status != StatusCode::OK {
-        let detail = format!("{socket} answered {} for http://{}{}", status.as_u16(), target.host, target.path);
+        let detail = format!("{socket} answered {} for {}", status.as_u16(), target.url());
         return Err(Failure::permanent(ProblemKind::Unauthorized, detail));
     }
-    let body = Limited::new(response.into_body(), MAX_BODY).collect().await.map_err(|_| {
-        let detail = format!("{socket} answered with more than {MAX_BODY} bytes for {}", target.host);
-        Failure::permanent(ProblemKind::Unauthorized, detail)
-    })?;
-    Ok(Answer::Body(body.to_bytes()))
+    match Limited::new(response.into_body(), MAX_BODY).collect().await {
+        Ok(body) => Ok(Answer::Body(body.to_bytes())),
+        Err(error) if error.is::<LengthLimitError>() => {
+            let detail = format!("{socket} answered with more than {MAX_BODY} bytes for {}", target.url());
+            Err(Failure::permanent(ProblemKind::IncorrectResponse, detail))
+        }
+        Err(_) => Err(broken(target, socket)),
+    }
 }
 
 fn compare(target: &Target, address: IpAddr, body: &[u8], key_authorization: &str) -> Result<(), Failure> {
@@ -125,50 +163,10 @@ fn compare(target: &Target, address: IpAddr, body: &[u8], key_authorization: &st
         return Ok(());
     }
     let detail = format!(
-        "the answer of {address} for http://{}{} is not the key authorization ({} bytes, expected {})",
-        target.host,
-        target.path,
+        "the answer of {address} for {} is not the key authorization ({} bytes, expected {})",
+        target.url(),
         body.len(),
         key_authorization.len(),
     );
     Err(Failure::permanent(ProblemKind::IncorrectResponse, detail))
-}
-
-/// Where a redirect leads; only to the ports validation uses anyway (section 10.4).
-fn follow(validator: &Validator, from: &Target, location: &str) -> Result<Target, Failure> {
-    let refuse = |why: &str| {
-        let detail = format!("{} redirects to an address that is not followed: {why}", from.host);
-        Err(Failure::permanent(ProblemKind::Connection, detail))
-    };
-    let Ok(uri) = location.parse::<Uri>() else { return refuse("it is not a URL") };
-    let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
-    let Some(authority) = uri.authority() else { return Ok(Target { path, ..from.clone() }) };
-    if authority.as_str().contains('@') {
-        return refuse("it carries a user name");
-    }
-    if uri.scheme_str() != Some("http") {
-        return refuse("only http is followed");
-    }
-    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-    let host = match host.parse::<IpAddr>() {
-        Ok(address) => Identifier::Ip(address),
-        Err(_) => match host.parse::<DnsName>() {
-            Ok(name) if !name.is_wildcard() => Identifier::Dns(name),
-            _ => return refuse("its host is neither a name nor an address"),
-        },
-    };
-    let port = authority.port_u16().unwrap_or(80);
-    if port != validator.http_port && port != 80 {
-        return refuse("its port is not the one of http-01");
-    }
-    Ok(Target { host, port, path })
-}
-
-/// IPv6 literals stand in brackets (RFC 8738 section 3); the default port is left out.
-fn host_header(target: &Target) -> String {
-    let host = match &target.host {
-        Identifier::Ip(IpAddr::V6(address)) => format!("[{address}]"),
-        other => other.value(),
-    };
-    if target.port == 80 { host } else { format!("{host}:{}", target.port) }
 }

@@ -5,6 +5,8 @@
 mod guard;
 mod http01;
 mod resolver;
+mod target;
+mod unverified;
 
 pub use guard::{Forbidden, Guard};
 pub use resolver::Resolver;

@@ -57,8 +57,7 @@ async fn unknown() -> HttpError {
 /// Protocols NON-2, HTP-2 and HTP-6.
 pub(super) async fn add_headers(State(http): State<Arc<Http>>, request: Request, next: Next) -> Response {
     let is_post = request.method() == Method::POST;
-    let is_read = request.method() == Method::GET || request.method() == Method::HEAD;
-    let is_directory = is_read && request.uri().path().ends_with("/directory");
+    let is_directory = request.uri().path().ends_with("/directory");
     let mut response = next.run(request).await.into_response();
     if is_post {
         add_nonce(&http, response.headers_mut());

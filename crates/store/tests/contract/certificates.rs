@@ -12,7 +12,7 @@ use crate::fixtures::{at, certificate, device, dns, entropy, ip, issuer, read, s
 crate::on_both! {
     comes_back_as_it_was, serials_are_unique_under_an_issuer, a_plan_is_issued_once, revocation_is_guarded,
     confirmation_is_the_first, lists_fit_the_filter, names_are_searched, the_latest_of_a_device, revoked_ones_are_listed,
-    left_over_plans, expiring_ones_come_by_their_end
+    compromised_keys_are_known, left_over_plans, expiring_ones_come_by_their_end
 }
 
 async fn stored(store: &Store, certificate: &CertificateRecord) {
@@ -249,6 +249,19 @@ async fn entries(store: &Store, issuer: IssuerId, shard: Option<u32>, from: Time
     let entries = store.scan(async move |tx| certificates::revoked_entries(tx, issuer, shard, from).await).await;
     let entries: Result<_, StoreError> = entries;
     entries.unwrap().into_iter().map(|entry| entry.serial).collect()
+}
+
+async fn compromised_keys_are_known(store: &Store) {
+    let reasons = [None, Some(Reason::Unspecified), Some(Reason::Superseded), Some(Reason::KeyCompromise)];
+    for (number, reason) in (1..).zip(reasons) {
+        let mut certificate = certificate(issuer(), &[dns("a.test")]);
+        certificate.spki_sha256 = [number; 32];
+        certificate.state = revoked(5, reason);
+        stored(store, &certificate).await;
+        let known = read(store, async move |tx| certificates::is_compromised(tx, &[number; 32]).await).await;
+        assert_eq!(known, reason == Some(Reason::KeyCompromise), "{reason:?}");
+    }
+    assert!(!read(store, async |tx| certificates::is_compromised(tx, &[9; 32]).await).await);
 }
 
 async fn left_over_plans(store: &Store) {

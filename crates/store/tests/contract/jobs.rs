@@ -9,7 +9,7 @@ use crate::fixtures::{at, entropy, read, write};
 
 crate::on_both! {
     due_ones_are_claimed_in_turn, lost_leases_are_claimed_again, retries_belong_to_their_claim, the_next_time_is_known,
-    waiting_ones_are_not_doubled, many_workers_claim_each_job_once
+    waiting_ones_are_not_doubled, leases_end_with_their_process, many_workers_claim_each_job_once
 }
 
 async fn stored(store: &Store, subject: &'static str, run_at: i64) -> JobId {
@@ -87,6 +87,15 @@ async fn waiting_ones_are_not_doubled(store: &Store) {
     assert_eq!(read(store, async |tx| jobs::next_run_at(tx).await).await, Some(at(30)), "drawn forward");
     assert_eq!(claim(store, 30, 99, 9).await.len(), 1);
     assert!(ensure(40).await, "the one being worked on may have begun too early");
+}
+
+async fn leases_end_with_their_process(store: &Store) {
+    stored(store, "claimed", 1).await;
+    stored(store, "waiting", 90).await;
+    assert_eq!(claim(store, 5, 60, 9).await.len(), 1);
+    assert_eq!(write(store, async |tx| jobs::end_leases(tx).await).await, Ok(1));
+    let again = claim(store, 6, 60, 9).await;
+    assert_eq!(again.iter().map(|job| (job.subject.as_str(), job.attempts)).collect::<Vec<_>>(), [("claimed", 2)]);
 }
 
 async fn many_workers_claim_each_job_once(store: &Store) {

@@ -1,5 +1,4 @@
 //! The CA is away for longer than half of a certificate's life, and then for longer than all of it.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use tests::ca::{Ca, Profile};
 use tests::wait;

@@ -1,5 +1,4 @@
 //! The main job: a real nginx goes on serving while the agent renews a certificate that lives for a minute.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use tests::agent::Agent;
 use tests::ca::Ca;

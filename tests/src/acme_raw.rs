@@ -1,0 +1,359 @@
+//! A raw ACME client: every member and every byte of a request can be made wrong, and every answer is held against the
+//! rules that all answers to requests under `/acme/` keep. It shares no code with the programs under test.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use rustls_pki_types::ServerName;
+use serde_json::{Map, Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::ca::Ca;
+use crate::certificate::sha256;
+use crate::https::trusting;
+
+/// What every problem type of RFC 8555 begins with.
+const URN: &str = "urn:ietf:params:acme:error:";
+
+/// base64url without padding.
+pub fn b64(bytes: impl AsRef<[u8]>) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// One server, by one address; nonces of earlier answers are used again.
+pub struct Client {
+    tls: TlsConnector,
+    address: String,
+    /// The directory, as the server gave it.
+    pub directory: Value,
+    nonces: Mutex<Vec<String>>,
+}
+
+impl Client {
+    /// Reads the directory of a running CA.
+    pub async fn of(ca: &Ca) -> Arc<Self> {
+        Self::at(&ca.main_address(), &ca.roots()).await
+    }
+
+    /// Reads the directory at `127.0.0.1:PORT`.
+    pub async fn at(address: &str, roots: &Path) -> Arc<Self> {
+        let tls = TlsConnector::from(Arc::new(trusting(roots)));
+        let nonces = Mutex::default();
+        let mut client = Self { tls, address: address.to_owned(), directory: Value::Null, nonces };
+        client.directory = client.request("GET", "/acme/directory", &[], b"").await.json();
+        Arc::new(client)
+    }
+
+    /// The URL of a resource of the directory.
+    pub fn url(&self, resource: &str) -> String {
+        self.directory[resource].as_str().unwrap_or_else(|| panic!("no {resource} in the directory")).to_owned()
+    }
+
+    /// `https://localhost:PORT`, with which all URLs begin.
+    pub fn base(&self) -> String {
+        self.url("newNonce").strip_suffix("/acme/new-nonce").unwrap().to_owned()
+    }
+
+    /// A nonce that was not used yet.
+    pub async fn nonce(&self) -> String {
+        let known = self.nonces.lock().unwrap().pop();
+        match known {
+            Some(nonce) => nonce,
+            None => {
+                let answer = self.request("HEAD", &self.url("newNonce"), &[], b"").await;
+                answer.header("replay-nonce").unwrap().to_owned()
+            }
+        }
+    }
+
+    /// POSTs a signed request.
+    pub async fn post(&self, url: &str, body: &Value) -> Answer {
+        self.post_bytes(url, body.to_string().as_bytes()).await
+    }
+
+    /// POSTs what may be a signed request.
+    pub async fn post_bytes(&self, url: &str, body: &[u8]) -> Answer {
+        let answer = self.request("POST", url, &[("Content-Type", "application/jose+json")], body).await;
+        self.nonces.lock().unwrap().extend(answer.header("replay-nonce").map(str::to_owned));
+        answer
+    }
+
+    /// Sends any request, on a connection of its own.
+    pub async fn request(&self, method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let base = if url.starts_with('/') { String::new() } else { self.base() };
+        let path = url.strip_prefix(&base).unwrap_or_else(|| panic!("{url} is not of this CA"));
+        let exchange = async {
+            let tcp = TcpStream::connect(&self.address).await.unwrap();
+            let mut stream = self.tls.connect(ServerName::try_from("localhost").unwrap(), tcp).await.unwrap();
+            let mut head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
+            head += &format!("Content-Length: {}\r\n", body.len());
+            headers.iter().for_each(|(name, value)| head += &format!("{name}: {value}\r\n"));
+            stream.write_all(&[head.as_bytes(), b"\r\n"].concat()).await.unwrap();
+            // A server that refuses a body may stop reading it.
+            let _ = stream.write_all(body).await;
+            let mut answer = Vec::new();
+            let _ = stream.read_to_end(&mut answer).await;
+            answer
+        };
+        let answer = tokio::time::timeout(Duration::from_secs(30), exchange).await;
+        let answer = Answer::parse(&answer.unwrap_or_else(|_| panic!("{method} {url}: no answer")));
+        if path.starts_with("/acme/") && !self.directory.is_null() {
+            answer.must_keep_the_rules(method, path, &self.url("newNonce").replace("new-nonce", "directory"));
+        }
+        answer
+    }
+}
+
+/// What came back.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    fn parse(bytes: &[u8]) -> Self {
+        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a whole head of an answer");
+        let head = std::str::from_utf8(&bytes[..end]).unwrap();
+        let mut lines = head.split("\r\n");
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let header = |line: &str| {
+            let (name, value) = line.split_once(':').unwrap();
+            (name.to_ascii_lowercase(), value.trim().to_owned())
+        };
+        Self { status, headers: lines.map(header).collect(), body: bytes[end + 4..].to_vec() }
+    }
+
+    /// The only header of that name, in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let all = self.all(name);
+        assert!(all.len() <= 1, "{name} stands there {} times", all.len());
+        all.first().copied()
+    }
+
+    /// Every header line of that name.
+    pub fn all(&self, name: &str) -> Vec<&str> {
+        self.headers.iter().filter(|(found, _)| found == name).map(|(_, value)| value.as_str()).collect()
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self}"))
+    }
+
+    /// The `Location`.
+    pub fn location(&self) -> String {
+        self.header("location").unwrap_or_else(|| panic!("no Location: {self}")).to_owned()
+    }
+
+    /// The type of the problem, without its URN; empty for an answer that is none.
+    pub fn problem(&self) -> String {
+        if self.status < 400 {
+            return String::new();
+        }
+        self.json()["type"].as_str().unwrap_or_default().trim_start_matches(URN).to_owned()
+    }
+
+    /// Fails unless it has this status and, from 400 on, this type of problem.
+    #[track_caller]
+    pub fn expect(self, what: &str, status: u16, problem: &str) -> Self {
+        assert!(
+            self.status == status && self.problem() == problem,
+            "{what}: expected {status} {problem}, got {}",
+            self
+        );
+        self
+    }
+
+    /// Protocols NON-2, HTP-2, HTP-3, HTP-6, HTP-10, HTP-11 and ERR-1 hold for every answer there is.
+    #[track_caller]
+    fn must_keep_the_rules(&self, method: &str, path: &str, directory: &str) {
+        let what = format!("{method} {path}");
+        if method == "POST" || path == "/acme/new-nonce" && matches!(method, "GET" | "HEAD") {
+            let nonce = self.header("replay-nonce").unwrap_or_else(|| panic!("NON-2: {what}: no nonce: {self}"));
+            assert!(
+                BASE64_URL_SAFE_NO_PAD.decode(nonce).is_ok_and(|nonce| nonce.len() >= 16),
+                "NON-3: {what}: {nonce}"
+            );
+            assert_eq!(self.header("cache-control"), Some("no-store"), "HTP-6: {what}");
+        }
+        let index = format!("<{directory}>;rel=\"index\"");
+        let is_directory = path.ends_with("/directory") && self.status < 400;
+        let indices = self.all("link").iter().filter(|link| **link == index).count();
+        assert_eq!(indices, usize::from(!is_directory), "HTP-2: {what}: {self}");
+        assert!(self.all("link").iter().all(|link| link.matches("rel=\"").count() == 1), "HTP-2: {what}: {self}");
+        let retry_after = self.header("retry-after").map(|seconds| seconds.parse::<u32>());
+        assert!(retry_after.is_none_or(|seconds| seconds.is_ok_and(|s| s <= 600)), "HTP-10: {what}: {self}");
+        let content_type = self.header("content-type");
+        match self.status {
+            400.. if method != "HEAD" => self.must_be_a_problem(&what),
+            _ if self.body.is_empty() => {}
+            _ if path.starts_with("/acme/certificate/") => {
+                assert_eq!(content_type, Some("application/pem-certificate-chain"), "HTP-3: {what}");
+            }
+            _ => assert_eq!(content_type, Some("application/json"), "HTP-3: {what}"),
+        }
+    }
+
+    #[track_caller]
+    fn must_be_a_problem(&self, what: &str) {
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "HTP-3: {what}: {self}");
+        let problem = self.json();
+        assert_eq!(problem["status"], self.status, "HTP-11: {what}: {self}");
+        assert!(problem["type"].as_str().is_some_and(|kind| kind.starts_with(URN)), "ERR-1: {what}: {self}");
+        let detail = problem["detail"].as_str().unwrap_or_default();
+        assert!(!detail.is_empty() && !detail.contains(char::is_control), "ERR-1: {what}: {self}");
+        assert!(problem["requestId"].is_string(), "ERR-1: {what}: {self}");
+    }
+}
+
+impl std::fmt::Display for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}\n{:#?}\n{}", self.status, self.headers, String::from_utf8_lossy(&self.body))
+    }
+}
+
+/// An account key of the kind ES256.
+pub struct Key {
+    pair: EcdsaKeyPair,
+    /// PKCS #8, for those who want to do something else with it.
+    pub pkcs8: Vec<u8>,
+}
+
+impl Key {
+    /// Makes one.
+    pub fn new() -> Self {
+        let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).unwrap();
+        Self::from_pkcs8(pkcs8.as_ref())
+    }
+
+    /// Reads one.
+    pub fn from_pkcs8(pkcs8: &[u8]) -> Self {
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8, &SystemRandom::new()).unwrap();
+        Self { pair, pkcs8: pkcs8.to_vec() }
+    }
+
+    /// The public half.
+    pub fn jwk(&self) -> Value {
+        let point = self.pair.public_key().as_ref();
+        json!({ "kty": "EC", "crv": "P-256", "x": b64(&point[1..33]), "y": b64(&point[33..]) })
+    }
+
+    /// RFC 7638.
+    pub fn thumbprint(&self) -> String {
+        let jwk = self.jwk();
+        let canonical = format!(r#"{{"crv":"P-256","kty":"EC","x":{},"y":{}}}"#, jwk["x"], jwk["y"]);
+        b64(sha256(canonical.as_bytes()))
+    }
+
+    /// r and s in fixed length.
+    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
+        self.pair.sign(&SystemRandom::new(), message).unwrap().as_ref().to_vec()
+    }
+}
+
+impl Default for Key {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A request before it is signed.
+#[derive(Debug, Clone)]
+pub struct Jws {
+    /// The protected header.
+    pub protected: Map<String, Value>,
+    /// The payload.
+    pub payload: String,
+}
+
+impl Jws {
+    /// A request as it should be: `by` is `("kid", URL)` or `("jwk", KEY)`.
+    pub fn new(by: (&str, Value), nonce: &str, url: &str, payload: &str) -> Self {
+        let mut protected = Map::new();
+        protected.insert("alg".into(), "ES256".into());
+        protected.insert(by.0.into(), by.1);
+        protected.insert("nonce".into(), nonce.into());
+        protected.insert("url".into(), url.into());
+        Self { protected, payload: payload.to_owned() }
+    }
+
+    /// Signs it, in flattened serialisation.
+    pub fn sign(&self, key: &Key) -> Value {
+        sign_text(&Value::Object(self.protected.clone()).to_string(), &self.payload, key)
+    }
+}
+
+/// Signs a protected header that may be anything.
+pub fn sign_text(protected: &str, payload: &str, key: &Key) -> Value {
+    let (protected, payload) = (b64(protected), b64(payload));
+    let signature = b64(key.sign(format!("{protected}.{payload}").as_bytes()));
+    json!({ "protected": protected, "payload": payload, "signature": signature })
+}
+
+/// A registered account.
+pub struct Account {
+    /// Where it is registered.
+    pub client: Arc<Client>,
+    /// Its key.
+    pub key: Key,
+    /// Its URL.
+    pub url: String,
+}
+
+impl Account {
+    /// Registers a new key without any binding.
+    pub async fn register(client: &Arc<Client>) -> Self {
+        Self::register_with(client, &json!({})).await
+    }
+
+    /// Registers a new key.
+    pub async fn register_with(client: &Arc<Client>, payload: &Value) -> Self {
+        let key = Key::new();
+        let url = new_account(client, &key, payload).await.expect("newAccount", 201, "").location();
+        Self { client: Arc::clone(client), key, url }
+    }
+
+    /// A request of this account, not signed yet.
+    pub async fn jws(&self, url: &str, payload: &str) -> Jws {
+        Jws::new(("kid", self.url.clone().into()), &self.client.nonce().await, url, payload)
+    }
+
+    /// POSTs a payload.
+    pub async fn post(&self, url: &str, payload: &Value) -> Answer {
+        self.post_text(url, &payload.to_string()).await
+    }
+
+    /// POSTs a payload that may be no JSON.
+    pub async fn post_text(&self, url: &str, payload: &str) -> Answer {
+        let jws = self.jws(url, payload).await;
+        self.client.post(url, &jws.sign(&self.key)).await
+    }
+
+    /// POST-as-GET.
+    pub async fn get(&self, url: &str) -> Answer {
+        self.post_text(url, "").await
+    }
+}
+
+/// POSTs newAccount with a key.
+pub async fn new_account(client: &Client, key: &Key, payload: &Value) -> Answer {
+    let url = client.url("newAccount");
+    let jws = Jws::new(("jwk", key.jwk()), &client.nonce().await, &url, &payload.to_string());
+    client.post(&url, &jws.sign(key)).await
+}

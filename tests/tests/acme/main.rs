@@ -1,0 +1,23 @@
+//! RFC 8555 against a real `ca-server`, request by request, with a client that can do everything wrong. The names of tests
+//! and rows are those of the requirements: directory and nonces (DIR, NON, HTP, ERR), signed requests (JWS), accounts and
+//! their binding (ACC, EAB), orders, authorizations and challenges (ORD, AUZ, CHL), finalize, download and revocation
+//! (FIN, CRT, REV), validation and its guard (VAL).
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "tests fail by panicking"
+)]
+
+mod accounts;
+mod binding;
+mod certificates;
+mod finalize;
+mod orders;
+mod postgres;
+mod responder;
+mod signed;
+mod transport;
+mod validation;
+mod world;
