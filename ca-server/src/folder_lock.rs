@@ -14,8 +14,9 @@ impl FolderLock {
     pub fn take(dir: &Path) -> Result<Self, String> {
         let path = dir.join("ca-server.lock");
         let opened = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-        let file = opened
-            .map_err(|error| format!("cannot open {}: {error}; check the space and the rights on the folder", path.display()))?;
+        let file = opened.map_err(|error| {
+            format!("cannot open {}: {error}; check the space and the rights on the folder", path.display())
+        })?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Self(file)),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(format!(

@@ -14,7 +14,8 @@ use tracing_subscriber::fmt;
 pub fn start_logging(format: LogFormat, level: &str) {
     let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
     // A log on a full disk loses lines; complaining about that on the same standard error would panic.
-    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).log_internal_errors(false);
+    let builder =
+        fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).log_internal_errors(false);
     // An error only says that a subscriber is there already (several servers in one test process).
     let _ = match format {
         LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),

@@ -1,26 +1,32 @@
 //! A raw ACME client: every member and every byte of a request can be made wrong, and every answer is held against the
 //! rules that all answers to requests under `/acme/` keep. It shares no code with the programs under test.
 
+mod signed;
+
+pub use signed::{Account, Jws, Key, new_account, sign_text};
+
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use ring::rand::SystemRandom;
-use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use rustls_pki_types::ServerName;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::runtime::Id;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use crate::ca::Ca;
-use crate::certificate::sha256;
 use crate::https::trusting;
 
 /// What every problem type of RFC 8555 begins with.
 const URN: &str = "urn:ietf:params:acme:error:";
+
+/// Longest time for an answer.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// base64url without padding.
 pub fn b64(bytes: impl AsRef<[u8]>) -> String {
@@ -34,6 +40,7 @@ pub struct Client {
     /// The directory, as the server gave it.
     pub directory: Value,
     nonces: Mutex<Vec<String>>,
+    free: Mutex<Vec<(Id, TlsStream<TcpStream>)>>,
 }
 
 impl Client {
@@ -45,8 +52,8 @@ impl Client {
     /// Reads the directory at `127.0.0.1:PORT`.
     pub async fn at(address: &str, roots: &Path) -> Arc<Self> {
         let tls = TlsConnector::from(Arc::new(trusting(roots)));
-        let nonces = Mutex::default();
-        let mut client = Self { tls, address: address.to_owned(), directory: Value::Null, nonces };
+        let (nonces, free) = (Mutex::default(), Mutex::default());
+        let mut client = Self { tls, address: address.to_owned(), directory: Value::Null, nonces, free };
         client.directory = client.request("GET", "/acme/directory", &[], b"").await.json();
         Arc::new(client)
     }
@@ -85,29 +92,65 @@ impl Client {
         answer
     }
 
-    /// Sends any request, on a connection of its own.
+    /// Sends any request.
     pub async fn request(&self, method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         let base = if url.starts_with('/') { String::new() } else { self.base() };
         let path = url.strip_prefix(&base).unwrap_or_else(|| panic!("{url} is not of this CA"));
-        let exchange = async {
-            let tcp = TcpStream::connect(&self.address).await.unwrap();
-            let mut stream = self.tls.connect(ServerName::try_from("localhost").unwrap(), tcp).await.unwrap();
-            let mut head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
-            head += &format!("Content-Length: {}\r\n", body.len());
-            headers.iter().for_each(|(name, value)| head += &format!("{name}: {value}\r\n"));
-            stream.write_all(&[head.as_bytes(), b"\r\n"].concat()).await.unwrap();
-            // A server that refuses a body may stop reading it.
-            let _ = stream.write_all(body).await;
-            let mut answer = Vec::new();
-            let _ = stream.read_to_end(&mut answer).await;
-            answer
-        };
-        let answer = tokio::time::timeout(Duration::from_secs(30), exchange).await;
-        let answer = Answer::parse(&answer.unwrap_or_else(|_| panic!("{method} {url}: no answer")));
+        let mut message = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n", body.len());
+        headers.iter().for_each(|(name, value)| message += &format!("{name}: {value}\r\n"));
+        let message = [message.as_bytes(), b"\r\n", body].concat();
+        let answer = tokio::time::timeout(PATIENCE, self.exchange(method, &message)).await;
+        let answer = answer.unwrap_or_else(|_| panic!("{method} {url}: no answer"));
         if path.starts_with("/acme/") && !self.directory.is_null() {
             answer.must_keep_the_rules(method, path, &self.url("newNonce").replace("new-nonce", "directory"));
         }
         answer
+    }
+
+    /// On a connection that is free, or on a new one. Connections belong to the runtime of one test.
+    async fn exchange(&self, method: &str, message: &[u8]) -> Answer {
+        let runtime = tokio::runtime::Handle::current().id();
+        let free = {
+            let mut free = self.free.lock().unwrap();
+            let own = free.iter().position(|(owner, _)| *owner == runtime);
+            own.map(|at| free.swap_remove(at).1)
+        };
+        if let Some(mut stream) = free
+            && let Some(answer) = converse(&mut stream, method, message).await
+        {
+            return self.keep(runtime, stream, answer);
+        }
+        let tcp = TcpStream::connect(&self.address).await.unwrap();
+        let mut stream = self.tls.connect(ServerName::try_from("localhost").unwrap(), tcp).await.unwrap();
+        let answer = converse(&mut stream, method, message).await.expect("an answer");
+        self.keep(runtime, stream, answer)
+    }
+
+    fn keep(&self, runtime: Id, stream: TlsStream<TcpStream>, answer: Answer) -> Answer {
+        if answer.header("connection").is_none() {
+            self.free.lock().unwrap().push((runtime, stream));
+        }
+        answer
+    }
+}
+
+/// Sends a request and reads the answer; none when the connection was closed before there was any.
+async fn converse(stream: &mut TlsStream<TcpStream>, method: &str, message: &[u8]) -> Option<Answer> {
+    // A server that refuses a body may stop reading it.
+    let _ = stream.write_all(message).await;
+    let mut bytes = Vec::new();
+    loop {
+        match stream.read_buf(&mut bytes).await {
+            Ok(1..) => {}
+            Ok(0) | Err(_) if bytes.is_empty() => return None,
+            Ok(0) | Err(_) => panic!("the connection ended within an answer"),
+        }
+        let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { continue };
+        let answer = Answer::parse(&bytes, end);
+        let length = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
+        if method == "HEAD" || answer.body.len() >= length {
+            return Some(answer);
+        }
     }
 }
 
@@ -122,8 +165,8 @@ pub struct Answer {
 }
 
 impl Answer {
-    fn parse(bytes: &[u8]) -> Self {
-        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a whole head of an answer");
+    /// `end` is where the head ends.
+    fn parse(bytes: &[u8], end: usize) -> Self {
         let head = std::str::from_utf8(&bytes[..end]).unwrap();
         let mut lines = head.split("\r\n");
         let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
@@ -226,134 +269,4 @@ impl std::fmt::Display for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}\n{:#?}\n{}", self.status, self.headers, String::from_utf8_lossy(&self.body))
     }
-}
-
-/// An account key of the kind ES256.
-pub struct Key {
-    pair: EcdsaKeyPair,
-    /// PKCS #8, for those who want to do something else with it.
-    pub pkcs8: Vec<u8>,
-}
-
-impl Key {
-    /// Makes one.
-    pub fn new() -> Self {
-        let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).unwrap();
-        Self::from_pkcs8(pkcs8.as_ref())
-    }
-
-    /// Reads one.
-    pub fn from_pkcs8(pkcs8: &[u8]) -> Self {
-        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8, &SystemRandom::new()).unwrap();
-        Self { pair, pkcs8: pkcs8.to_vec() }
-    }
-
-    /// The public half.
-    pub fn jwk(&self) -> Value {
-        let point = self.pair.public_key().as_ref();
-        json!({ "kty": "EC", "crv": "P-256", "x": b64(&point[1..33]), "y": b64(&point[33..]) })
-    }
-
-    /// RFC 7638.
-    pub fn thumbprint(&self) -> String {
-        let jwk = self.jwk();
-        let canonical = format!(r#"{{"crv":"P-256","kty":"EC","x":{},"y":{}}}"#, jwk["x"], jwk["y"]);
-        b64(sha256(canonical.as_bytes()))
-    }
-
-    /// r and s in fixed length.
-    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
-        self.pair.sign(&SystemRandom::new(), message).unwrap().as_ref().to_vec()
-    }
-}
-
-impl Default for Key {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// A request before it is signed.
-#[derive(Debug, Clone)]
-pub struct Jws {
-    /// The protected header.
-    pub protected: Map<String, Value>,
-    /// The payload.
-    pub payload: String,
-}
-
-impl Jws {
-    /// A request as it should be: `by` is `("kid", URL)` or `("jwk", KEY)`.
-    pub fn new(by: (&str, Value), nonce: &str, url: &str, payload: &str) -> Self {
-        let mut protected = Map::new();
-        protected.insert("alg".into(), "ES256".into());
-        protected.insert(by.0.into(), by.1);
-        protected.insert("nonce".into(), nonce.into());
-        protected.insert("url".into(), url.into());
-        Self { protected, payload: payload.to_owned() }
-    }
-
-    /// Signs it, in flattened serialisation.
-    pub fn sign(&self, key: &Key) -> Value {
-        sign_text(&Value::Object(self.protected.clone()).to_string(), &self.payload, key)
-    }
-}
-
-/// Signs a protected header that may be anything.
-pub fn sign_text(protected: &str, payload: &str, key: &Key) -> Value {
-    let (protected, payload) = (b64(protected), b64(payload));
-    let signature = b64(key.sign(format!("{protected}.{payload}").as_bytes()));
-    json!({ "protected": protected, "payload": payload, "signature": signature })
-}
-
-/// A registered account.
-pub struct Account {
-    /// Where it is registered.
-    pub client: Arc<Client>,
-    /// Its key.
-    pub key: Key,
-    /// Its URL.
-    pub url: String,
-}
-
-impl Account {
-    /// Registers a new key without any binding.
-    pub async fn register(client: &Arc<Client>) -> Self {
-        Self::register_with(client, &json!({})).await
-    }
-
-    /// Registers a new key.
-    pub async fn register_with(client: &Arc<Client>, payload: &Value) -> Self {
-        let key = Key::new();
-        let url = new_account(client, &key, payload).await.expect("newAccount", 201, "").location();
-        Self { client: Arc::clone(client), key, url }
-    }
-
-    /// A request of this account, not signed yet.
-    pub async fn jws(&self, url: &str, payload: &str) -> Jws {
-        Jws::new(("kid", self.url.clone().into()), &self.client.nonce().await, url, payload)
-    }
-
-    /// POSTs a payload.
-    pub async fn post(&self, url: &str, payload: &Value) -> Answer {
-        self.post_text(url, &payload.to_string()).await
-    }
-
-    /// POSTs a payload that may be no JSON.
-    pub async fn post_text(&self, url: &str, payload: &str) -> Answer {
-        let jws = self.jws(url, payload).await;
-        self.client.post(url, &jws.sign(&self.key)).await
-    }
-
-    /// POST-as-GET.
-    pub async fn get(&self, url: &str) -> Answer {
-        self.post_text(url, "").await
-    }
-}
-
-/// POSTs newAccount with a key.
-pub async fn new_account(client: &Client, key: &Key, payload: &Value) -> Answer {
-    let url = client.url("newAccount");
-    let jws = Jws::new(("jwk", key.jwk()), &client.nonce().await, &url, &payload.to_string());
-    client.post(&url, &jws.sign(key)).await
 }

@@ -11,11 +11,15 @@ use nix::unistd::Pid;
 
 use crate::wait;
 
+/// Waits until its input ends, which it does when the test program is gone in whatever way, then kills the group.
+const WATCH: &str = r#"trap "" INT TERM HUP; cat >/dev/null; kill -KILL -- "-$1" 2>/dev/null"#;
+
 /// A running program and its children, all killed on drop; its output is shown when the test fails.
 #[derive(Debug)]
 pub struct Process {
     name: String,
     child: std::process::Child,
+    watch: std::process::Child,
     log: PathBuf,
 }
 
@@ -25,7 +29,10 @@ impl Process {
         let file = File::options().create(true).append(true).open(&log).unwrap();
         command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file).process_group(0);
         let child = command.spawn().unwrap_or_else(|error| panic!("{name}: {command:?} did not start: {error}"));
-        Self { name: name.to_owned(), child, log }
+        let mut watch = Command::new("sh");
+        watch.args(["-c", WATCH, "sh", &child.id().to_string()]).stdin(Stdio::piped()).process_group(0);
+        let watch = watch.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        Self { name: name.to_owned(), child, watch, log }
     }
 
     /// Its process id.
@@ -86,6 +93,9 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
+        // Before its input ends: the group's number may belong to somebody else by then.
+        let _ = self.watch.kill();
+        let _ = self.watch.wait();
         if std::thread::panicking() {
             eprintln!("---- the end of what {} said ----\n{}", self.name, tail(&self.log));
         }

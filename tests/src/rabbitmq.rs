@@ -1,10 +1,7 @@
 //! Debian's RabbitMQ 3.10, with its own node name, folders, cookie and port mapper.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 
 use crate::folders::{Folder, write};
 use crate::ports::Port;
@@ -17,6 +14,7 @@ const PROGRAMS: &str = "/usr/lib/rabbitmq/bin";
 /// A running broker that only speaks TLS and demands client certificates.
 pub struct RabbitMq {
     process: Option<Process>,
+    mapper_process: Option<Process>,
     amqps: Port,
     distribution: Port,
     mapper: Port,
@@ -44,11 +42,17 @@ impl RabbitMq {
         write(&path("env.conf"), "", 0o644);
         // Erlang makes a cookie of its own in HOME otherwise; this one is known before the node runs.
         write(&path("home/.erlang.cookie"), "COOKIEOFONETESTONLY", 0o400);
-        Self { process: None, amqps, distribution, mapper, folder }
+        Self { process: None, mapper_process: None, amqps, distribution, mapper, folder }
     }
 
     /// Starts it and waits until it accepts: the listener opens last, after every boot step.
     pub async fn run(&mut self) {
+        // RabbitMQ would start a port mapper as a daemon, which nobody ends; it takes one that is there.
+        let mut mapper = Command::new("epmd");
+        mapper.args(["-address", "127.0.0.1", "-port", &self.mapper.number().to_string()]);
+        self.mapper_process = Some(Process::start("epmd", &mut mapper, self.folder.path().join("log/epmd.log")));
+        let mapper = self.mapper.address();
+        wait::until_true("the port mapper", 10, async || tokio::net::TcpStream::connect(&mapper).await.is_ok()).await;
         let mut command = script("rabbitmq-server", self.folder.path(), &self.distribution, &self.mapper);
         let log = self.folder.path().join("log/console.log");
         let mut process = Process::start("rabbitmq-server", &mut command, log);
@@ -93,34 +97,12 @@ impl RabbitMq {
         let mut process = self.process.take().unwrap();
         assert_eq!(self.ctl(&["stop"]).await.code, 0, "{}", process.log());
         process.wait_end(60).await;
+        self.mapper_process = None;
     }
 
     fn node(&self) -> String {
         node(&self.amqps)
     }
-}
-
-impl Drop for RabbitMq {
-    fn drop(&mut self) {
-        drop(self.process.take());
-        // The port mapper makes itself a daemon, in a session of its own; nothing else uses its port.
-        for pid in mapper_processes(self.mapper.number()) {
-            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
-        }
-    }
-}
-
-/// The processes called epmd whose environment names this port: only this broker's.
-fn mapper_processes(port: u16) -> Vec<i32> {
-    let wanted = format!("ERL_EPMD_PORT={port}");
-    let processes = std::fs::read_dir("/proc").unwrap().flatten();
-    let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    ids.filter(|pid| {
-        let read = |name: &str| std::fs::read(PathBuf::from(format!("/proc/{pid}/{name}"))).unwrap_or_default();
-        read("comm").trim_ascii() == b"epmd"
-            && read("environ").split(|byte| *byte == 0).any(|set| set == wanted.as_bytes())
-    })
-    .collect()
 }
 
 fn node(amqps: &Port) -> String {

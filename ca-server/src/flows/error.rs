@@ -89,7 +89,9 @@ impl From<StoreError> for FlowError {
 /// What whoever asks may know; the log names the file.
 const fn missing(error: &StoreError) -> &'static str {
     match error {
-        StoreError::Full { .. } => "no space is left for the CA's database; nothing was changed; free disk space there and try again",
+        StoreError::Full { .. } => {
+            "no space is left for the CA's database; nothing was changed; free disk space there and try again"
+        }
         StoreError::Locked { .. } => {
             "the CA's database is locked by another process; nothing was changed; end that process (the CA's log names the file) and try again"
         }

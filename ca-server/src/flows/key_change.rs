@@ -5,20 +5,12 @@ use pki_core::acme::jwk::{Jwk, Thumbprint};
 use pki_core::acme::jws::{FlatJws, KeyRef, Payload};
 use pki_core::acme::problem::ProblemKind;
 use pki_core::ids::AccountId;
-use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use store::{accounts, audit};
 
 use super::authenticate::AccountRequest;
 use super::record::{With, event};
 use super::{Context, FlowError};
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Inner {
-    account: String,
-    old_key: Value,
-}
 
 /// `url` is keyChange's own, `account_url` the one the inner payload has to name.
 pub async fn change(
@@ -80,12 +72,13 @@ fn verify_inner(request: &AccountRequest, url: &str, account_url: &str) -> Resul
     let Payload::Json(payload) = verified.payload else {
         return Err(malformed("the inner payload is empty"));
     };
-    let inner: Inner =
-        serde_json::from_slice(&payload).map_err(|_| malformed("the inner payload has `account` and `oldKey`"))?;
-    if inner.account != account_url {
+    let wanted = || malformed("the inner payload is an object with `account` and `oldKey`");
+    let inner: Map<String, Value> = serde_json::from_slice(&payload).map_err(|_| wanted())?;
+    let (Some(account), Some(old_key)) = (inner.get("account"), inner.get("oldKey")) else { return Err(wanted()) };
+    if account.as_str() != Some(account_url) {
         return Err(malformed("the inner `account` is not the account that signed"));
     }
-    let old_key = Jwk::parse(&inner.old_key).map_err(|error| FlowError::Problem(error.problem()))?;
+    let old_key = Jwk::parse(old_key).map_err(|error| FlowError::Problem(error.problem()))?;
     if old_key.thumbprint() != request.account().thumbprint {
         return Err(malformed("the inner `oldKey` is not the account's key"));
     }

@@ -223,9 +223,8 @@ async fn find_proven(
 
 /// Whether a challenge that this profile accepts proved it: another profile may have been content with less.
 pub(super) fn is_proven_for(profile: &Profile, authorization: &Authorization) -> bool {
-    let accepted = |one: &Challenge| {
-        matches!(one.state, ChallengeState::Valid { .. }) && profile.challenges.contains(&one.kind)
-    };
+    let accepted =
+        |one: &Challenge| matches!(one.state, ChallengeState::Valid { .. }) && profile.challenges.contains(&one.kind);
     authorization.proof == Proof::Challenge && authorization.challenges.iter().any(accepted)
 }
 

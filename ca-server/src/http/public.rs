@@ -45,7 +45,10 @@ async fn complete(State(http): State<Arc<Http>>, Segment(file): Segment) -> Resu
     show(crl::published(&http.ctx, issuer, None).await?)
 }
 
-async fn shard(State(http): State<Arc<Http>>, path: Result<Path<(String, String)>, PathRejection>) -> Result<Response, HttpError> {
+async fn shard(
+    State(http): State<Arc<Http>>,
+    path: Result<Path<(String, String)>, PathRejection>,
+) -> Result<Response, HttpError> {
     let Ok(Path((of, file))) = path else { return Err(HttpError::not_found("revocation list")) };
     let number = file.strip_suffix(".crl").and_then(|number| number.parse::<u32>().ok());
     let number = number.ok_or_else(|| HttpError::not_found("revocation list"))?;

@@ -44,11 +44,14 @@ fn testdata(path: &str) -> Vec<u8> {
     fs::read(folder.join(path)).expect("the test vectors of pki-core are there")
 }
 
+/// From bytes to a signature as a JWS has it.
+type Sign = Box<dyn Fn(&[u8]) -> Vec<u8>>;
+
 /// An account key of the test vectors.
 struct Signing {
     jwk: Jwk,
     algorithm: JwsAlgorithm,
-    sign: Box<dyn Fn(&[u8]) -> Vec<u8>>,
+    sign: Sign,
 }
 
 fn p256(random: &'static dyn SecureRandom) -> Signing {

@@ -1,7 +1,7 @@
 //! ORD-10 and FIN: from a CSR to a certificate.
 
 use rcgen::{CertificateParams, CustomExtension, DnType, KeyPair, SanType};
-use serde_json::{Value, json};
+use serde_json::json;
 use tests::acme_raw::Account;
 use tests::folders::Folder;
 use x509_parser::extensions::ParsedExtension;
@@ -152,7 +152,11 @@ async fn fin_4_6_and_9_requests_of_all_kinds_of_clients() {
     let upper = name.to_uppercase();
     for (what, kind, arguments) in [
         ("FIN-6: RSA", &["-newkey", "rsa:2048"][..], &bare[..]),
-        ("FIN-6: RSA-PSS", &["-newkey", "rsa:2048"], &[&["-sigopt", "rsa_padding_mode:pss"], &bare[..]].concat()),
+        (
+            "FIN-6: RSA-PSS",
+            &["-newkey", "rsa:2048"],
+            &[&["-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:digest"], &bare[..]].concat(),
+        ),
         ("FIN-6: Ed25519", &["-newkey", "ed25519"], &bare),
         ("FIN-4: the name as common name only", &P256, &["-subj", &cn]),
         (
@@ -169,7 +173,6 @@ async fn fin_4_6_and_9_requests_of_all_kinds_of_clients() {
         let certificate = X509Certificate::from_der(&der).unwrap().1;
         let subject = certificate.subject().to_string();
         assert!(subject == format!("CN={name}"), "FIN-11: {what}: {subject}");
-        assert_eq!(certificate.validity().time_to_expiration().is_some(), true, "{what}");
     }
 }
 
@@ -199,5 +202,4 @@ async fn fin_9_only_the_key_is_taken_from_a_request() {
             _ => {}
         }
     }
-    let _: Value = account.get(&account.url).await.json();
 }

@@ -6,6 +6,8 @@ use tests::acme_raw::{Account, Jws, Key, b64, new_account, sign_text};
 use crate::world::{World, fresh_name, identifiers};
 
 type Header = Map<String, Value>;
+type HeaderRow<'a> = (&'a str, Box<dyn FnOnce(&mut Header)>, u16, &'a str);
+type BodyRow<'a> = (&'a str, Box<dyn FnOnce(&mut Value)>);
 
 /// A newOrder request of this account, with a header that was changed before it was signed.
 async fn changed(account: &Account, name: &str, change: impl FnOnce(&mut Header)) -> Value {
@@ -32,7 +34,7 @@ async fn jws_3_to_5_and_8_to_10_headers_that_are_signed_and_wrong() {
         })
     };
     let unknown = format!("{base}/acme/account/{}", "0".repeat(32));
-    let rows: Vec<(&str, Box<dyn FnOnce(&mut Header)>, u16, &str)> = vec![
+    let rows: Vec<HeaderRow<'_>> = vec![
         ("JWS-3: as it should be", Box::new(|_| ()), 201, ""),
         ("JWS-3: unknown members", set("typ", "JWT".into()), 201, ""),
         ("JWS-3: no alg", without("alg"), 400, "malformed"),
@@ -86,7 +88,7 @@ async fn jws_1_2_6_and_11_bodies_that_were_changed_after_signing() {
     let text = |name: &'static str, change: fn(&str) -> String| {
         move |body: &mut Value| body[name] = change(body[name].as_str().unwrap()).into()
     };
-    let rows: Vec<(&str, Box<dyn FnOnce(&mut Value)>)> = vec![
+    let rows: Vec<BodyRow<'_>> = vec![
         ("JWS-1: no signature", Box::new(|body| drop(body.as_object_mut().unwrap().remove("signature")))),
         ("JWS-1: no payload", Box::new(|body| drop(body.as_object_mut().unwrap().remove("payload")))),
         ("JWS-1: no protected", Box::new(|body| drop(body.as_object_mut().unwrap().remove("protected")))),

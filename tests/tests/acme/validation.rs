@@ -87,7 +87,7 @@ async fn chl_6_a_file_that_comes_late_is_found() {
     let world = World::shared().await;
     let account = world.account().await;
     let (order, challenge) = begun(&world, &account, "late.localhost").await;
-    // Not HTTP, which counts as a broken connection.
+    // Nothing listens there: as when the server itself starts late.
     world.responder.set(&challenge.token, Reply::Redirect("http://127.0.0.9/".to_owned()));
     account.post(&challenge.url, &json!({})).await.expect("CHL-2", 200, "");
     tests::wait::until_true("the first look", 10, async || world.responder.asked(&challenge.token) == 1).await;

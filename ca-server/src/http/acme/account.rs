@@ -35,8 +35,10 @@ pub(super) async fn new_account(State(http): State<Arc<Http>>, ByKey(request): B
     };
     let location = [(LOCATION, http.urls.account(account.id))];
     // A binding that was accepted is told back as it was sent (section 7.3.4).
-    let shown =
-        AccountObject { external_account_binding: sent.external_account_binding, ..wire::account(&http.urls, &account) };
+    let shown = AccountObject {
+        external_account_binding: sent.external_account_binding,
+        ..wire::account(&http.urls, &account)
+    };
     Ok((status, location, Json(shown)).into_response())
 }
 
