@@ -4,8 +4,11 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use pki_core::acme::challenge::ChallengeKind;
 use pki_core::policy::Policy;
 use pki_core::policy::document::ProfileDocument;
+use pki_core::policy::profile::Profile;
+use signer::Envelope;
 
 /// A profile is a page of text.
 const MAX_FILE: u64 = 256 * 1024;
@@ -48,8 +51,28 @@ pub fn load(folder: &Path) -> Result<Policy, PolicyFolderError> {
     if !faults.is_empty() {
         return Err(PolicyFolderError::Invalid(faults));
     }
-    Policy::from_documents(documents)
-        .map_err(|errors| PolicyFolderError::Invalid(errors.iter().map(ToString::to_string).collect()))
+    let policy = Policy::from_documents(documents)
+        .map_err(|errors| PolicyFolderError::Invalid(errors.iter().map(ToString::to_string).collect()))?;
+    let faults: Vec<String> = policy.profiles().flat_map(|profile| beyond_this_ca(profile)).collect();
+    if faults.is_empty() { Ok(policy) } else { Err(PolicyFolderError::Invalid(faults)) }
+}
+
+/// What a profile promises and this program would refuse only when a certificate is asked for.
+fn beyond_this_ca(profile: &Profile) -> Vec<String> {
+    let mut faults = Vec::new();
+    let most = Envelope::serving().leaf_life;
+    if profile.lifetime > most {
+        let days = most.as_secs() / 86_400;
+        faults.push(format!(
+            "profile {}: `lifetime` is more than the {days} days the signer allows; shorten it",
+            profile.name
+        ));
+    }
+    for kind in profile.challenges.iter().filter(|kind| **kind != ChallengeKind::Http01) {
+        let kind = kind.as_str();
+        faults.push(format!("profile {}: this version does not validate {kind}; use http-01", profile.name));
+    }
+    faults
 }
 
 fn list(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
@@ -75,4 +98,24 @@ fn read(file: &Path) -> Result<ProfileDocument, String> {
     }
     // a fault is one line; without the snippet its place stands at the end
     serde_saphyr::from_str(&text).map_err(|error| error.without_snippet().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROFILE: &str = "apiVersion: pilotlight.dev/v1\nkind: Profile\nmetadata: { name: x }\nspec:\n  identifiers: { dns: [{ suffix: test }] }\n  usage: { extendedKeyUsage: [serverAuth] }\n  lifetime: LIFE\n  backdate: 1h\n  renewal: { at: 0.5, grace: 1d }\n  requires: { binding: none, challenges: [KIND] }\n";
+
+    fn load_one(life: &str, kind: &str) -> Result<Policy, String> {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("x.yaml"), PROFILE.replace("LIFE", life).replace("KIND", kind)).unwrap();
+        load(folder.path()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_could_never_be_issued_is_refused_when_it_is_read() {
+        assert!(load_one("90d", "http-01").is_ok());
+        assert!(load_one("500d", "http-01").unwrap_err().contains("398 days"));
+        assert!(load_one("90d", "dns-01").unwrap_err().contains("does not validate dns-01"));
+    }
 }

@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 use crate::wait;
 
 /// Waits until its input ends, which it does when the test program is gone in whatever way, then kills the group.
-const WATCH: &str = r#"trap "" INT TERM HUP; cat >/dev/null; kill -KILL -- "-$1" 2>/dev/null"#;
+const WATCH: &str = r#"trap "" INT TERM HUP; cat >/dev/null; kill -KILL "-$1" 2>/dev/null"#;
 
 /// A running program and its children, all killed on drop; its output is shown when the test fails.
 #[derive(Debug)]
@@ -195,6 +195,15 @@ mod tests {
             }
         })
         .await;
+    }
+
+    #[tokio::test]
+    async fn the_end_of_the_test_program_is_the_end_of_its_processes() {
+        let folder = Folder::new();
+        let mut process = Process::start("sleep", Command::new("sleep").arg("600"), folder.path().join("log"));
+        // What the kernel does to this pipe when the test program is killed.
+        drop(process.watch.stdin.take());
+        assert!(!process.wait_end(10).await.success());
     }
 
     #[tokio::test]

@@ -7,7 +7,7 @@ use pki_core::acme::eab::BindingRequest;
 use pki_core::acme::problem::{Problem, ProblemKind};
 use pki_core::audit::AuditEvent;
 use pki_core::device::{Device, DeviceState, EabKey, EabKeyState};
-use pki_core::ids::{AccountId, SiteName};
+use pki_core::ids::{AccountId, EabKeyId, SiteName};
 use store::{Tx, accounts, audit, devices, eab_keys};
 
 use super::authenticate::{AccountRequest, KeyRequest};
@@ -96,19 +96,7 @@ async fn open_binding(
         let detail = "the external account key is unknown, used up or withdrawn; ask the administrator for a new one";
         FlowError::problem(ProblemKind::Unauthorized, detail)
     };
-    let kid = binding.key_id();
-    let found = ctx
-        .store
-        .read(async move |tx| {
-            let key = eab_keys::find(tx, kid).await?;
-            let device = match key.as_ref().and_then(|key| key.device) {
-                Some(device) => devices::find(tx, device).await?,
-                None => None,
-            };
-            Ok::<_, FlowError>((key, device))
-        })
-        .await?;
-    let (Some(key), device) = found else { return Err(refused()) };
+    let (Some(key), device) = find_key(ctx, binding.key_id()).await? else { return Err(refused()) };
     let is_over = key.expires_at.is_some_and(|end| end <= ctx.now())
         || device.as_ref().is_some_and(|device| !device.state.is_in_service());
     match &key.state {
@@ -127,6 +115,20 @@ async fn open_binding(
         }
         EabKeyState::Revoked { .. } => Err(refused()),
     }
+}
+
+/// The key of a binding, and the device it is for.
+async fn find_key(ctx: &Context, id: EabKeyId) -> Result<(Option<EabKey>, Option<Device>), FlowError> {
+    ctx.store
+        .read(async move |tx| {
+            let key = eab_keys::find(tx, id).await?;
+            let device = match key.as_ref().and_then(|key| key.device) {
+                Some(device) => devices::find(tx, device).await?,
+                None => None,
+            };
+            Ok::<_, FlowError>((key, device))
+        })
+        .await
 }
 
 /// A second key for a spent token is what a stolen token looks like: the administrator has to see it.

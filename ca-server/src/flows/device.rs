@@ -14,7 +14,7 @@ use pki_core::policy::decide::{Request, Requester};
 use pki_core::revocation::Reason;
 use pki_core::time::Timestamp;
 use pki_core::x509::name::{DnsName, Identifier};
-use store::{accounts, audit, certificates, devices, eab_keys};
+use store::{Tx, accounts, audit, certificates, devices, eab_keys};
 
 use super::eab::{self, NewKey};
 use super::owed::{self, Work};
@@ -207,31 +207,42 @@ pub async fn take_out(
         .write(async move |tx| {
             let id = device.id;
             devices::update(tx, &Device { state, ..device.clone() }).await?;
-            for account in accounts::list_for_device(tx, id).await? {
-                if account.status != AccountStatus::Revoked {
-                    accounts::update(tx, &account.revoke()?).await?;
-                }
-            }
-            for key in eab_keys::list_for_device(tx, id).await? {
-                if matches!(key.state, EabKeyState::Unused { .. }) {
-                    eab_keys::revoke(tx, key.id, now).await?;
-                }
-            }
-            let filter =
-                certificates::Filter { device: Some(id), expires_from: Some(now), ..certificates::Filter::default() };
-            let mut revoked = 0;
-            for record in certificates::list(tx, &filter, None, MOST_CERTIFICATES).await? {
-                if matches!(record.state, CertificateState::Issued { .. }) {
-                    certificates::revoke(tx, record.id, &Revocation { at: now, reason: Some(reason) }, record.version)
-                        .await?;
-                    revoked += 1;
-                }
-            }
+            end_access(tx, id, now).await?;
+            let revoked = revoke_all(tx, id, &Revocation { at: now, reason: Some(reason) }).await?;
             lists.owe_once(tx, job, now).await?;
             audit::append(tx, &taken.clone().with("certificates", revoked)).await?;
             Ok::<_, FlowError>(revoked)
         })
         .await?;
     ctx.work.notify_one();
+    Ok(revoked)
+}
+
+/// Its accounts end, its unused tokens are withdrawn.
+async fn end_access(tx: &mut Tx<'_>, device: DeviceId, now: Timestamp) -> Result<(), FlowError> {
+    for account in accounts::list_for_device(tx, device).await? {
+        if account.status != AccountStatus::Revoked {
+            accounts::update(tx, &account.revoke()?).await?;
+        }
+    }
+    for key in eab_keys::list_for_device(tx, device).await? {
+        if matches!(key.state, EabKeyState::Unused { .. }) {
+            eab_keys::revoke(tx, key.id, now).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Revokes what is alive; how many there were.
+async fn revoke_all(tx: &mut Tx<'_>, device: DeviceId, revocation: &Revocation) -> Result<usize, FlowError> {
+    let expires_from = Some(revocation.at);
+    let filter = certificates::Filter { device: Some(device), expires_from, ..certificates::Filter::default() };
+    let mut revoked = 0;
+    for record in certificates::list(tx, &filter, None, MOST_CERTIFICATES).await? {
+        if matches!(record.state, CertificateState::Issued { .. }) {
+            certificates::revoke(tx, record.id, revocation, record.version).await?;
+            revoked += 1;
+        }
+    }
     Ok(revoked)
 }

@@ -149,12 +149,7 @@ async fn release(ctx: &Context, plan: CertificateRecord, sealed: Sealed) -> Resu
         .await;
     failpoint!("ca.issue.after_release");
     match outcome {
-        Ok(true) => {
-            ctx.metrics.certificates_issued.fetch_add(1, Ordering::Relaxed);
-        }
-        Ok(false) => {
-            ctx.metrics.certificates_revoked.fetch_add(1, Ordering::Relaxed);
-        }
+        Ok(released) => count(ctx, released),
         // Somebody else was faster, or the answer of the commit was lost: what is in the row counts.
         Err(FlowError::Conflict(_) | FlowError::Unavailable { .. } | FlowError::Internal(_)) => {}
         Err(error) => return Err(error),
@@ -166,6 +161,11 @@ async fn release(ctx: &Context, plan: CertificateRecord, sealed: Sealed) -> Resu
         }
         _ => Err(outcome.err().unwrap_or_else(|| FlowError::Internal(format!("certificate {id} vanished")))),
     }
+}
+
+fn count(ctx: &Context, released: bool) {
+    let counter = if released { &ctx.metrics.certificates_issued } else { &ctx.metrics.certificates_revoked };
+    counter.fetch_add(1, Ordering::Relaxed);
 }
 
 /// The certificate exists. Whether it was released is what its state says: one that was withdrawn is revoked.

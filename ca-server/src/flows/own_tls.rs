@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 
 use pki_core::ids::{CertificateId, LineageId, Serial, SiteName};
-use pki_core::issuance::plan::{PlanRequest, plan};
+use pki_core::issuance::plan::{PlanRequest, Planned, plan};
 use pki_core::issuance::record::{CertificateRecord, CertificateState, Source};
 use pki_core::policy::Policy;
-use pki_core::policy::decide::{Request, Requester};
+use pki_core::policy::decide::{Approved, Request, Requester};
 use pki_core::policy::document::{
     API_VERSION, DnsRule, Identifiers, KIND, Keys, Metadata, ProfileDocument, Renewal, Requires, Spec, Usage,
 };
@@ -36,7 +36,28 @@ pub async fn issue(ctx: &Context, names: &[Identifier], key: &PublicKey) -> Resu
     };
     let planned = plan(&ctx.issuing, request)
         .map_err(|error| FlowError::Internal(format!("the CA's own TLS certificate cannot be planned: {error}")))?;
-    let record = CertificateRecord {
+    let record = describe(ctx, names, key, &planned, &approved, policy.revision());
+    let recorded = issue::record(ctx, record, None, "system").await?;
+    let finished = issue::finish(ctx, recorded).await?;
+    let der = finished
+        .certificate
+        .state
+        .der()
+        .ok_or_else(|| FlowError::Internal("the CA's own certificate is missing".to_owned()))?;
+    Ok(super::certificate::chain_pem(ctx, der))
+}
+
+/// The row that remembers the certificate.
+fn describe(
+    ctx: &Context,
+    names: &[Identifier],
+    key: &PublicKey,
+    planned: &Planned,
+    approved: &Approved,
+    revision: &str,
+) -> CertificateRecord {
+    let now = ctx.now();
+    CertificateRecord {
         id: CertificateId::new(now, ctx.entropy.as_ref()),
         issuer: ctx.issuing.id,
         serial: planned.serial().clone(),
@@ -46,7 +67,7 @@ pub async fn issue(ctx: &Context, names: &[Identifier], key: &PublicKey) -> Resu
         order: None,
         source: Source::Api,
         profile: approved.profile().name.clone(),
-        policy_revision: policy.revision().to_owned(),
+        policy_revision: revision.to_owned(),
         epoch: ctx.epoch,
         identifiers: names.to_vec(),
         spki_sha256: key.spki_sha256(),
@@ -61,15 +82,7 @@ pub async fn issue(ctx: &Context, names: &[Identifier], key: &PublicKey) -> Resu
         state: CertificateState::Planned { tbs: planned.tbs().to_vec() },
         created_at: now,
         version: 1,
-    };
-    let recorded = issue::record(ctx, record, None, "system").await?;
-    let finished = issue::finish(ctx, recorded).await?;
-    let der = finished
-        .certificate
-        .state
-        .der()
-        .ok_or_else(|| FlowError::Internal("the CA's own certificate is missing".to_owned()))?;
-    Ok(super::certificate::chain_pem(ctx, der))
+    }
 }
 
 /// Exactly these names, for a month: the CA renews itself while it runs and when it starts.
