@@ -61,9 +61,13 @@ fn rusqlite_writer(batch: usize) -> Writer {
             let run = |sql: &str| connection.prepare_cached(sql).expect("valid").execute([]).map(drop).expect("runs");
             run("BEGIN IMMEDIATE");
             for (transaction, _) in &gathered {
-                run("SAVEPOINT body");
+                if batch > 1 {
+                    run("SAVEPOINT body");
+                }
                 transaction.iter().for_each(|statement| rusqlite_run(&connection, statement));
-                run("RELEASE body");
+                if batch > 1 {
+                    run("RELEASE body");
+                }
             }
             run("COMMIT");
             gathered.into_iter().for_each(|(_, reply)| _ = reply.send(()));

@@ -154,7 +154,7 @@ pub async fn find(ctx: &Context, name: &DeviceName) -> Result<Device, FlowError>
 
 /// Devices in the order they were registered.
 pub async fn list(ctx: &Context, after: Option<DeviceId>, limit: u32) -> Result<Vec<Device>, FlowError> {
-    ctx.store.read(async move |tx| Ok(devices::list(tx, after, limit).await?)).await
+    ctx.store.scan(async move |tx| Ok(devices::list(tx, after, limit).await?)).await
 }
 
 /// A device with its certificates and whatever was refused in its name.

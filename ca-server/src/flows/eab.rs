@@ -95,5 +95,5 @@ pub async fn revoke(ctx: &Context, id: EabKeyId, actor: &str) -> Result<(), Flow
 
 /// All keys, newest last.
 pub async fn list(ctx: &Context, after: Option<EabKeyId>, limit: u32) -> Result<Vec<EabKey>, FlowError> {
-    ctx.store.read(async move |tx| Ok(eab_keys::list(tx, after, limit).await?)).await
+    ctx.store.scan(async move |tx| Ok(eab_keys::list(tx, after, limit).await?)).await
 }

@@ -21,10 +21,10 @@ pub(super) async fn list(
 ) -> Result<Json<Page<CertificateView>>, HttpError> {
     let limit = view::limit(query.limit);
     let after: Option<CertificateId> = query.cursor.as_deref().map(|cursor| parse(cursor, "cursor")).transpose()?;
-    let records = inventory::list(&http.ctx, query.name, after, limit).await?;
-    let next = view::next(&records, limit, |record| record.id.to_string());
+    let listed = inventory::list(&http.ctx, query.name, after, limit).await?;
+    let next = view::next(&listed, limit, |listed| listed.record.id.to_string());
     let now = http.ctx.now();
-    Ok(Json(Page { items: records.iter().map(|record| view::certificate(record, now, false)).collect(), next }))
+    Ok(Json(Page { items: listed.iter().map(|listed| view::certificate(listed, now, false)).collect(), next }))
 }
 
 pub(super) async fn show(
@@ -33,8 +33,8 @@ pub(super) async fn show(
     Segment(serial): Segment,
 ) -> Result<Json<CertificateView>, HttpError> {
     let serial: Serial = parse(&serial, "serial")?;
-    let record = inventory::find(&http.ctx, &serial).await?;
-    Ok(Json(view::certificate(&record, http.ctx.now(), true)))
+    let found = inventory::find(&http.ctx, &serial).await?;
+    Ok(Json(view::certificate(&found, http.ctx.now(), true)))
 }
 
 pub(super) async fn revoke(
@@ -53,8 +53,8 @@ pub(super) async fn revoke(
             HttpError::new(ProblemKind::BadRevocationReason, detail)
         })?),
     };
-    let record = inventory::find(&http.ctx, &serial).await?;
-    flow::by_administrator(&http.ctx, &record, reason, request.comment.as_deref(), &who.actor()).await?;
-    let record = inventory::find(&http.ctx, &serial).await?;
-    Ok(Json(view::certificate(&record, http.ctx.now(), true)))
+    let found = inventory::find(&http.ctx, &serial).await?;
+    flow::by_administrator(&http.ctx, &found.record, reason, request.comment.as_deref(), &who.actor()).await?;
+    let found = inventory::find(&http.ctx, &serial).await?;
+    Ok(Json(view::certificate(&found, http.ctx.now(), true)))
 }

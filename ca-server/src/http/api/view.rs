@@ -17,6 +17,7 @@ use ring::digest::{SHA256, digest};
 
 use super::super::wire;
 use crate::flows::crl::Published;
+use crate::flows::inventory::Listed;
 
 /// Rows of one page.
 pub(super) fn limit(asked: Option<u32>) -> u32 {
@@ -60,7 +61,8 @@ pub(super) fn conflict(event: &AuditEvent) -> EnrolmentConflict {
     EnrolmentConflict { at: event.at.rfc3339(), kid: detail("eab_key"), offered_key: detail("offered_key") }
 }
 
-pub(super) fn certificate(record: &CertificateRecord, now: Timestamp, with_pem: bool) -> CertificateView {
+pub(super) fn certificate(listed: &Listed, now: Timestamp, with_pem: bool) -> CertificateView {
+    let record = &listed.record;
     let (state, revocation) = match &record.state {
         CertificateState::Planned { .. } => (CertificateStateView::Planned, None),
         CertificateState::Issued { .. } if record.not_after < now => (CertificateStateView::Expired, None),
@@ -79,7 +81,7 @@ pub(super) fn certificate(record: &CertificateRecord, now: Timestamp, with_pem: 
         state,
         revoked_at: revocation.map(|revocation| revocation.at.rfc3339()),
         reason: revocation.and_then(|revocation| revocation.reason).map(|reason| reason.name().to_owned()),
-        device: record.device.map(|id| id.to_string()),
+        device: listed.device.as_ref().map(ToString::to_string),
         account: record.account.map(|id| id.to_string()),
         source: record.source.as_str().to_owned(),
         sha256: record.state.der().map(|der| hex(digest(&SHA256, der).as_ref())),
