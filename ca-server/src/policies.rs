@@ -68,9 +68,10 @@ fn beyond_this_ca(profile: &Profile) -> Vec<String> {
             profile.name
         ));
     }
-    for kind in profile.challenges.iter().filter(|kind| **kind != ChallengeKind::Http01) {
-        let kind = kind.as_str();
-        faults.push(format!("profile {}: this version does not validate {kind}; use http-01", profile.name));
+    let is_validated = |kind: &ChallengeKind| *kind == ChallengeKind::Http01;
+    if !profile.challenges.is_empty() && !profile.challenges.iter().any(is_validated) {
+        let name = &profile.name;
+        faults.push(format!("profile {name}: none of its challenges is validated by this version; add http-01"));
     }
     faults
 }
@@ -116,6 +117,6 @@ mod tests {
     fn what_could_never_be_issued_is_refused_when_it_is_read() {
         assert!(load_one("90d", "http-01").is_ok());
         assert!(load_one("500d", "http-01").unwrap_err().contains("398 days"));
-        assert!(load_one("90d", "dns-01").unwrap_err().contains("does not validate dns-01"));
+        assert!(load_one("90d", "dns-01").unwrap_err().contains("add http-01"));
     }
 }
