@@ -11,6 +11,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("crates/pki-core", &[]),
     ("crates/api", &[]),
     ("crates/failpoint", &[]),
+    ("crates/fuzz-targets", &["api", "ca-server", "pki-core"]),
     ("crates/signer", &["pki-core"]),
     ("crates/store", &["pki-core"]),
     ("ca-server", &["api", "failpoint", "pki-core", "renew-agent", "signer", "store"]),

@@ -16,9 +16,8 @@ use crate::tx::{Connection, Failure, Tx};
 /// Connections of one server.
 const CONNECTIONS: u32 = 16;
 
-/// Writing transactions at once. PostgreSQL notes what a serializable transaction read by pages of its indices, and rows
-/// of one time share pages, so the more of them run the more collide: a third with 8 and half with 32 in
-/// `benches/store-drivers`, with no more done in the end.
+/// Writing transactions at once. PostgreSQL notes by pages of its indices what a serializable transaction read, and rows
+/// of one time share pages: with 16 a third collides and less is done than with 8 (docs/adr/0003).
 const WRITERS: usize = 8;
 
 /// How often a transaction is begun before its caller is told to try again later: about two seconds.
