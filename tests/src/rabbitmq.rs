@@ -70,13 +70,15 @@ impl RabbitMq {
         self.amqps.address()
     }
 
-    /// The `[certificate.service]` and `[[certificate.probe]]` sections with which an agent reloads and sees it.
+    /// The `[certificate.service]` and `[[certificate.probe]]` sections with which an agent reloads and sees it. An agent
+    /// that outlives the broker must not leave a port mapper behind, which Erlang would start as a daemon.
     pub fn agent_sections(&self, clear_pem_cache: bool) -> String {
         let home = self.folder.path().join("home");
         format!(
             "[certificate.service]\ntype = \"rabbitmq\"\nnode = \"{}\"\nclear_pem_cache = {clear_pem_cache}\n\
              rabbitmqctl = \"{PROGRAMS}/rabbitmqctl\"\nhome = \"{}\"\n\
-             environment = {{ ERL_EPMD_PORT = \"{}\", RABBITMQ_CONF_ENV_FILE = \"{}\" }}\n\n\
+             environment = {{ ERL_EPMD_PORT = \"{}\", RABBITMQ_CONF_ENV_FILE = \"{}\", \
+             ERL_FLAGS = \"-start_epmd false\" }}\n\n\
              [[certificate.probe]]\naddress = \"{}\"\nserver_name = \"localhost\"\n",
             self.node(),
             home.display(),
