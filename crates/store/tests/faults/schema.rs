@@ -79,6 +79,21 @@ async fn several_servers_migrate_at_once() {
     }
 }
 
+/// Whoever finds the file just going over to its write-ahead log waits, as for every other lock.
+#[tokio::test(flavor = "multi_thread")]
+async fn several_servers_open_a_new_database_at_once() {
+    for _ in 0..25 {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("test.db").display());
+        let mut servers = tokio::task::JoinSet::new();
+        for _ in 0..8 {
+            let url = url.clone();
+            servers.spawn(async move { Store::open(OpenOptions::new(&url, Path::new("/"))).await.map(drop) });
+        }
+        assert_eq!(servers.join_all().await, vec![Ok(()); 8]);
+    }
+}
+
 /// Both folders make the same tables and columns, by the same numbers and names.
 #[tokio::test(flavor = "multi_thread")]
 async fn both_databases_have_the_same_schema() {

@@ -6,7 +6,7 @@ mod writer;
 use std::ffi::c_int;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{OpenFlags, ffi, types::ValueRef};
 
@@ -37,7 +37,7 @@ impl Sqlite {
         let database = Arc::new(Database(path.display().to_string()));
         make_private(path).map_err(|reason| cannot_open(&database, &reason))?;
         let connection = connect(path, &database, OpenFlags::SQLITE_OPEN_READ_WRITE, busy_timeout)?;
-        prepare_writer(&connection).map_err(|error| explain(&database, &error).error)?;
+        until_free(busy_timeout, || prepare_writer(&connection)).map_err(|error| explain(&database, &error).error)?;
         Ok(Self {
             readers: Readers::new(path.to_owned(), Arc::clone(&database), busy_timeout),
             writer: Writer::start(connection, Arc::clone(&database))
@@ -130,6 +130,23 @@ fn connect(
         Ok(connection)
     };
     open().map_err(|error| explain(database, &error).error)
+}
+
+/// Going over to a write-ahead log, or opening one that another process is just closing, takes the whole file. For
+/// that lock SQLite answers busy at once, whatever its timeout says, lest two processes wait for each other.
+fn until_free(limit: Duration, step: impl Fn() -> rusqlite::Result<()>) -> rusqlite::Result<()> {
+    const PAUSE: Duration = Duration::from_millis(5);
+    let end = Instant::now() + limit;
+    loop {
+        match step() {
+            Err(error) if is_busy(&error) && Instant::now() < end => std::thread::sleep(PAUSE),
+            done => return done,
+        }
+    }
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked))
 }
 
 /// FULL, because NORMAL loses acknowledged commits when power fails. `secure_delete` overwrites what is erased
