@@ -6,9 +6,10 @@ mod writer;
 use std::ffi::c_int;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::{OpenFlags, ffi, types::ValueRef};
+use tokio::time::Instant;
 
 use crate::engine::Database;
 use crate::error::StoreError;
