@@ -46,9 +46,13 @@ impl Work {
         }
     }
 
-    /// The job's id is its subject's own: the transaction that makes the work superfluous knows what to delete.
+    /// The job's id follows from its subject: the transaction that makes the work superfluous knows what to delete.
     fn id(self) -> Option<JobId> {
-        self.subject().parse().ok()
+        match self {
+            Self::ValidateChallenge(id) => Some(id.job()),
+            Self::FinishIssuance(id) => id.to_string().parse().ok(),
+            Self::PublishCrl(id) => id.to_string().parse().ok(),
+        }
     }
 
     /// Writes the work down, to be done at `run_at` or later.

@@ -96,8 +96,6 @@ id!(/// An ACME order (RFC 8555 section 7.1.3).
     OrderId, "an order id");
 id!(/// An ACME authorization (RFC 8555 section 7.1.4).
     AuthorizationId, "an authorization id");
-id!(/// An ACME challenge (RFC 8555 section 8).
-    ChallengeId, "a challenge id");
 id!(/// One certificate, from its plan to long after its end.
     CertificateId, "a certificate id");
 id!(/// One issuing key, whatever certificates name it; part of URLs, never reused.
@@ -112,6 +110,54 @@ id!(/// A piece of work that survives a crash.
     JobId, "a job id");
 id!(/// An audit event.
     EventId, "an event id");
+
+/// An ACME challenge (RFC 8555 section 8): one of an authorization's, which it is stored with. Its text is the
+/// authorization's id, a hyphen and the place among its challenges.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChallengeId {
+    authorization: AuthorizationId,
+    place: u8,
+}
+
+impl ChallengeId {
+    /// The challenge of `authorization` at `place`, counted from nought.
+    pub const fn new(authorization: AuthorizationId, place: u8) -> Self {
+        Self { authorization, place }
+    }
+
+    /// Which authorization it belongs to.
+    pub const fn authorization(self) -> AuthorizationId {
+        self.authorization
+    }
+
+    /// The id of the job that looks at it: the authorization's, with the place in its last byte, which is random.
+    pub fn job(self) -> JobId {
+        JobId((u128::from_be_bytes(self.authorization.0) ^ u128::from(self.place)).to_be_bytes())
+    }
+}
+
+impl fmt::Display for ChallengeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.authorization, self.place)
+    }
+}
+
+impl fmt::Debug for ChallengeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ChallengeId({self})")
+    }
+}
+
+impl FromStr for ChallengeId {
+    type Err = BadId;
+    fn from_str(text: &str) -> Result<Self, BadId> {
+        let bad = || BadId::new(text, "a challenge id");
+        let (authorization, place) = text.split_once('-').ok_or_else(bad)?;
+        let id = Self::new(authorization.parse().map_err(|_| bad())?, place.parse().map_err(|_| bad())?);
+        // one text for each challenge: `+1` and `01` are numbers too
+        if id.to_string() == text { Ok(id) } else { Err(bad()) }
+    }
+}
 
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $expected:literal, $max:literal, $extra:literal) => {

@@ -70,7 +70,10 @@ impl Authorization {
         Self {
             id,
             account: request.account,
-            challenges: fitting.map(|kind| Challenge::new(id, *kind, now, entropy)).collect(),
+            challenges: (0..=u8::MAX)
+                .zip(fitting)
+                .map(|(place, kind)| Challenge::new(ChallengeId::new(id, place), *kind, entropy))
+                .collect(),
             identifier: request.identifier,
             status,
             proof: request.proof,

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::acme::problem::Problem;
-use crate::ids::{AuthorizationId, ChallengeId};
+use crate::ids::ChallengeId;
 use crate::random::{self, Entropy};
 use crate::time::Timestamp;
 use crate::transition::IllegalTransition;
@@ -15,8 +15,6 @@ use crate::x509::name::Identifier;
 pub struct Challenge {
     /// Identifier, part of its URL.
     pub id: ChallengeId,
-    /// What it proves.
-    pub authorization: AuthorizationId,
     /// How.
     pub kind: ChallengeKind,
     /// At least 128 random bits in base64url (section 11.3).
@@ -27,9 +25,9 @@ pub struct Challenge {
 
 impl Challenge {
     /// A challenge with a fresh token of 256 bits (CHL-7).
-    pub fn new(authorization: AuthorizationId, kind: ChallengeKind, now: Timestamp, entropy: &dyn Entropy) -> Self {
+    pub fn new(id: ChallengeId, kind: ChallengeKind, entropy: &dyn Entropy) -> Self {
         let token = URL_SAFE_NO_PAD.encode(random::bytes::<32>(entropy));
-        Self { id: ChallengeId::new(now, entropy), authorization, kind, token, state: ChallengeState::Pending }
+        Self { id, kind, token, state: ChallengeState::Pending }
     }
 
     /// The client is ready: validation begins.
@@ -132,6 +130,7 @@ impl ChallengeState {
 mod tests {
     use super::*;
     use crate::acme::problem::ProblemKind;
+    use crate::ids::AuthorizationId;
     use crate::random::SystemEntropy;
 
     #[test]
@@ -146,7 +145,8 @@ mod tests {
         ];
         let challenge = |state: &ChallengeState| {
             let entropy = SystemEntropy::new();
-            let new = Challenge::new(AuthorizationId::random(&entropy), ChallengeKind::Http01, at, &entropy);
+            let id = ChallengeId::new(AuthorizationId::random(&entropy), 0);
+            let new = Challenge::new(id, ChallengeKind::Http01, &entropy);
             Challenge { state: state.clone(), ..new }
         };
         for state in &states {
@@ -165,14 +165,8 @@ mod tests {
     #[test]
     fn tokens_are_long_and_kinds_fit_their_identifiers() {
         let entropy = SystemEntropy::new();
-        let new = || {
-            Challenge::new(
-                AuthorizationId::random(&entropy),
-                ChallengeKind::Dns01,
-                Timestamp::from_unix_seconds(1),
-                &entropy,
-            )
-        };
+        let id = ChallengeId::new(AuthorizationId::random(&entropy), 0);
+        let new = || Challenge::new(id, ChallengeKind::Dns01, &entropy);
         assert_eq!(new().token.len(), 43);
         assert_ne!(new().token, new().token);
         let (plain, wild) =

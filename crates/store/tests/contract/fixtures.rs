@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pki_core::acme::account::{Account, AccountStatus};
 use pki_core::acme::authorization::{Authorization, AuthorizationStatus, Proof};
-use pki_core::acme::challenge::{Challenge, ChallengeKind, ChallengeState};
+use pki_core::acme::challenge::{Challenge, ChallengeKind};
 use pki_core::acme::jwk::Jwk;
 use pki_core::acme::order::{Order, OrderState, OrderedIdentifier};
 use pki_core::device::{Device, DeviceState};
@@ -71,20 +71,15 @@ pub(crate) fn key() -> Jwk {
 
 pub(crate) fn authorization(account: &Account, identifier: Identifier, kinds: &[ChallengeKind]) -> Authorization {
     let id = AuthorizationId::new(tick(), &entropy());
-    let challenge = |kind: &ChallengeKind| Challenge {
-        id: ChallengeId::new(tick(), &entropy()),
-        authorization: id,
-        kind: *kind,
-        token: data_encoding::BASE64URL_NOPAD.encode(&pki_core::random::bytes::<32>(&entropy())),
-        state: ChallengeState::Pending,
-    };
+    let challenge =
+        |(place, kind): (u8, &ChallengeKind)| Challenge::new(ChallengeId::new(id, place), *kind, &entropy());
     Authorization {
         id,
         account: account.id,
         identifier,
         status: AuthorizationStatus::Pending,
         proof: Proof::Challenge,
-        challenges: kinds.iter().map(challenge).collect(),
+        challenges: (0..).zip(kinds).map(challenge).collect(),
         created_at: at(0),
         expires_at: at(3600),
         version: 0,
