@@ -17,17 +17,15 @@ pub type Transaction = Vec<Statement>;
 pub const ACCOUNT: &str = "INSERT INTO account (id, site_id, thumbprint, jwk, contacts, status, created_at, version) \
                            VALUES ('account', 'home', 'thumbprint', '{}', '[]', 'valid', 0, 0)";
 
-const AUTHORIZATION: &str = "INSERT INTO acme_authorization (id, account_id, kind, value, status, proof, created_at, \
-                             expires_at, version) VALUES ($1, 'account', 'dns', $2, 'pending', 'challenge', 0, 1, 0)";
-const CHALLENGE: &str = "INSERT INTO challenge (id, authorization_id, position, kind, token, state) \
-                         VALUES ($1, $2, 0, 'http-01', $3, 'pending')";
+const AUTHORIZATION: &str = "INSERT INTO acme_authorization (id, account_id, kind, value, status, proof, \
+                             challenges, created_at, expires_at, version) \
+                             VALUES ($1, 'account', 'dns', $2, 'pending', 'challenge', $3, 0, 1, 0)";
 const ORDER: &str = "INSERT INTO acme_order (id, account_id, identifiers, profile, state, created_at, expires_at, version) \
                      VALUES ($1, 'account', $2, 'gateway', 'pending', 0, 1, 0)";
 const LINK: &str = "INSERT INTO order_authorization (order_id, position, authorization_id) VALUES ($1, 0, $2)";
 const AUDIT: &str = "INSERT INTO audit_event (id, action, subject, bytes) VALUES ($1, 'order.change', $2, $3)";
-const SET_AUTHORIZATION: &str =
-    "UPDATE acme_authorization SET status = $3, version = version + 1 WHERE id = $1 AND version = $2";
-const SET_CHALLENGE: &str = "UPDATE challenge SET state = $2 WHERE id = $1";
+const SET_AUTHORIZATION: &str = "UPDATE acme_authorization SET status = $3, challenges = $4, version = version + 1 \
+                                 WHERE id = $1 AND version = $2";
 const SET_ORDER: &str = "UPDATE acme_order SET state = $3, version = version + 1 WHERE id = $1 AND version = $2";
 const PLAN: &str = "INSERT INTO certificate (id, issuer_id, serial, site_id, account_id, order_id, source, profile, \
                     policy_revision, epoch, identifiers, spki_sha256, not_before, not_after, lineage_id, generation, shard, \
@@ -43,23 +41,21 @@ pub fn order(caller: u64, number: u64) -> [Transaction; 5] {
     let text = |text: &str| Arg::Text(text.to_owned());
     let audit = |what: &str| Statement(AUDIT, vec![id(what), id("order"), Arg::Bytes(vec![b'x'; 230])]);
     let set = |sql, what: &str, version, state: &str| Statement(sql, vec![id(what), Arg::Int(version), text(state)]);
+    let challenges = |state: &str| {
+        Arg::Text(format!("[{{\"kind\":\"http-01\",\"token\":\"{}\",\"state\":\"{state}\"}}]", "t".repeat(43)))
+    };
+    let set_authorization = |version, status: &str, state: &str| {
+        Statement(SET_AUTHORIZATION, vec![id("authorization"), Arg::Int(version), text(status), challenges(state)])
+    };
     [
         vec![
-            Statement(AUTHORIZATION, vec![id("authorization"), text(&name)]),
-            Statement(CHALLENGE, vec![id("challenge"), id("authorization"), text(&"t".repeat(43))]),
+            Statement(AUTHORIZATION, vec![id("authorization"), text(&name), challenges("pending")]),
             Statement(ORDER, vec![id("order"), text(&format!("[[\"dns\",\"{name}\"]]"))]),
             Statement(LINK, vec![id("order"), id("authorization")]),
             audit("event-1"),
         ],
-        vec![
-            set(SET_AUTHORIZATION, "authorization", 0, "pending"),
-            Statement(SET_CHALLENGE, vec![id("challenge"), text("processing")]),
-        ],
-        vec![
-            set(SET_AUTHORIZATION, "authorization", 1, "valid"),
-            Statement(SET_CHALLENGE, vec![id("challenge"), text("valid")]),
-            set(SET_ORDER, "order", 0, "ready"),
-        ],
+        vec![set_authorization(0, "pending", "processing")],
+        vec![set_authorization(1, "valid", "valid"), set(SET_ORDER, "order", 0, "ready")],
         vec![
             // a serial is random: this one is spread like one
             Statement(
