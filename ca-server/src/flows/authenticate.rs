@@ -61,7 +61,7 @@ impl KeyRequest {
 pub async fn by_account(ctx: &Context, jws: FlatJws, id: AccountId) -> Result<AccountRequest, FlowError> {
     let found = ctx
         .store
-        .read(async move |tx| {
+        .look(async move |tx| {
             let account = accounts::find(tx, id).await?;
             let bound = account.as_ref().and_then(|account| account.binding).and_then(|binding| binding.device);
             let device = match bound {
@@ -129,5 +129,5 @@ async fn spend(ctx: &Context, verified: Verified) -> Result<Vec<u8>, FlowError> 
 }
 
 async fn spend_in_table(store: &Store, nonce: super::nonce::Genuine) -> Result<bool, FlowError> {
-    store.write(async move |tx| Ok(nonces::spend(tx, &nonce.id(), nonce.expires_at()).await?)).await
+    store.write_held(async move |tx| Ok(nonces::spend(tx, &nonce.id(), nonce.expires_at()).await?)).await
 }

@@ -14,7 +14,7 @@ use super::{Context, FlowError};
 /// Reads an authorization of the account.
 pub async fn read(ctx: &Context, request: &AccountRequest, id: AuthorizationId) -> Result<Authorization, FlowError> {
     let owner = request.account().id;
-    let found = ctx.store.read(async move |tx| Ok::<_, FlowError>(authorizations::find(tx, id).await?)).await?;
+    let found = ctx.store.look(async move |tx| Ok::<_, FlowError>(authorizations::find(tx, id).await?)).await?;
     let found = found.filter(|one| one.account == owner).ok_or_else(|| FlowError::not_found("authorization"))?;
     Ok(found.expire(ctx.now()))
 }
@@ -27,7 +27,7 @@ pub async fn read_challenge(
 ) -> Result<(Authorization, Challenge), FlowError> {
     let owner = request.account().id;
     let found =
-        ctx.store.read(async move |tx| Ok::<_, FlowError>(authorizations::find_by_challenge(tx, id).await?)).await?;
+        ctx.store.look(async move |tx| Ok::<_, FlowError>(authorizations::find_by_challenge(tx, id).await?)).await?;
     let found = found.filter(|one| one.account == owner).ok_or_else(|| FlowError::not_found("challenge"))?;
     let authorization = found.expire(ctx.now());
     let challenge = authorization.challenge(id).cloned().ok_or_else(|| FlowError::not_found("challenge"))?;
@@ -60,7 +60,7 @@ async fn try_to_respond(
     };
     let row = responded.clone();
     ctx.store
-        .write(async move |tx| {
+        .write_held(async move |tx| {
             authorizations::update(tx, &row).await?;
             Work::ValidateChallenge(id).owe(tx, now, now).await?;
             Ok::<_, FlowError>(())
@@ -88,9 +88,9 @@ pub async fn deactivate(
         format_args!("authorization:{id}"),
     );
     ctx.store
-        .write(async move |tx| {
+        .write_held(async move |tx| {
             authorizations::update(tx, &row).await?;
-            for order in orders::open_for_authorization(tx, id).await? {
+            for order in orders::hold_open_for_authorization(tx, id).await? {
                 let detail = format!("the authorization for {} was deactivated", row.identifier);
                 orders::update(tx, &order.fail(Problem::new(ProblemKind::Unauthorized, detail))?).await?;
             }

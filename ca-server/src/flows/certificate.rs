@@ -13,7 +13,7 @@ const CERTIFICATE: &str = "CERTIFICATE";
 /// The chain of a certificate of this account, revoked and expired ones included (protocols CRT-6).
 pub async fn download(ctx: &Context, request: &AccountRequest, id: CertificateId) -> Result<String, FlowError> {
     let owner = request.account().id;
-    let found = ctx.store.read(async move |tx| Ok::<_, FlowError>(certificates::find(tx, id).await?)).await?;
+    let found = ctx.store.look(async move |tx| Ok::<_, FlowError>(certificates::find(tx, id).await?)).await?;
     let record =
         found.filter(|record| record.account == Some(owner)).ok_or_else(|| FlowError::not_found("certificate"))?;
     let der = record.state.der().ok_or_else(|| FlowError::not_found("certificate"))?;

@@ -191,6 +191,22 @@ pub async fn take_out(
     comment: Option<&str>,
     actor: &str,
 ) -> Result<usize, FlowError> {
+    match try_to_take_out(ctx, name, compromised, comment, actor).await {
+        // one of its accounts or certificates changed under our hands: decided anew
+        Err(FlowError::Conflict(_)) => try_to_take_out(ctx, name, compromised, comment, actor).await,
+        outcome => outcome,
+    }
+}
+
+/// The device's row is changed first. Whoever issues to it holds that row, so a certificate is either in sight here or
+/// is not released any more.
+async fn try_to_take_out(
+    ctx: &Context,
+    name: &DeviceName,
+    compromised: bool,
+    comment: Option<&str>,
+    actor: &str,
+) -> Result<usize, FlowError> {
     let device = find(ctx, name).await?;
     let now = ctx.now();
     let (state, reason) = match compromised {
@@ -204,7 +220,7 @@ pub async fn take_out(
         .with("comment", comment.unwrap_or_default());
     let revoked = ctx
         .store
-        .write(async move |tx| {
+        .write_held(async move |tx| {
             let id = device.id;
             devices::update(tx, &Device { state, ..device.clone() }).await?;
             end_access(tx, id, now).await?;

@@ -134,12 +134,12 @@ async fn load(ctx: &Context, request: &AccountRequest, id: OrderId, csr: &Csr) -
 /// A client that lost the answer sends the same CSR again (protocols ORD-10): it gets the order as it is.
 async fn is_repeated(ctx: &Context, order: &Order, csr: &Csr) -> Result<bool, FlowError> {
     let Some(id) = certificate_of(order) else { return Ok(false) };
-    let found = ctx.store.read(async move |tx| Ok::<_, FlowError>(certificates::find(tx, id).await?)).await?;
+    let found = ctx.store.look(async move |tx| Ok::<_, FlowError>(certificates::find(tx, id).await?)).await?;
     Ok(found.is_some_and(|record| record.spki_sha256 == csr.public_key().spki_sha256()))
 }
 
 async fn reread(ctx: &Context, id: OrderId) -> Result<Finalized, FlowError> {
-    let order = ctx.store.read(async move |tx| Ok::<_, FlowError>(orders::find(tx, id).await?)).await?;
+    let order = ctx.store.look(async move |tx| Ok::<_, FlowError>(orders::find(tx, id).await?)).await?;
     let order = order.ok_or_else(|| FlowError::not_found("order"))?;
     Ok(match order.state {
         OrderState::Processing { .. } => Finalized::Processing(order),

@@ -11,6 +11,7 @@ use failpoint::failpoint;
 use pki_core::acme::account::AccountStatus;
 use pki_core::acme::order::{Order, OrderState};
 use pki_core::acme::problem::{Problem, ProblemKind};
+use pki_core::device::DeviceState;
 use pki_core::ids::CertificateId;
 use pki_core::issuance::record::{CertificateRecord, CertificateState, Revocation};
 use pki_core::issuance::seal::{Sealed, seal};
@@ -78,7 +79,7 @@ pub async fn record(
         .with("profile", &plan.profile);
     failpoint!("ca.issue.before_record");
     ctx.store
-        .write(async move |tx| {
+        .write_held(async move |tx| {
             require_active(tx, &plan).await?;
             certificates::insert(tx, &plan).await?;
             if let Some(order) = &order {
@@ -95,14 +96,14 @@ pub async fn record(
 
 /// Takes up a plan that recovery found.
 pub async fn recall(ctx: &Context, id: CertificateId) -> Result<Option<Recorded>, FlowError> {
-    let found = ctx.store.read(async move |tx| Ok::<_, FlowError>(certificates::find(tx, id).await?)).await?;
+    let found = ctx.store.look(async move |tx| Ok::<_, FlowError>(certificates::find(tx, id).await?)).await?;
     Ok(found.map(|record| Recorded { id: record.id }))
 }
 
 /// Signs what was recorded and releases it.
 pub async fn finish(ctx: &Context, recorded: Recorded) -> Result<Finished, FlowError> {
     let id = recorded.id;
-    let found = ctx.store.read(async move |tx| Ok::<_, FlowError>(certificates::find(tx, id).await?)).await?;
+    let found = ctx.store.look(async move |tx| Ok::<_, FlowError>(certificates::find(tx, id).await?)).await?;
     let plan = found.ok_or_else(|| FlowError::Internal(format!("the recorded certificate {id} is gone")))?;
     let CertificateState::Planned { tbs } = &plan.state else {
         return already_finished(ctx, plan).await;
@@ -135,7 +136,7 @@ async fn release(ctx: &Context, plan: CertificateRecord, sealed: Sealed) -> Resu
         .with("not_after", plan.not_after);
     let outcome = ctx
         .store
-        .write(async move |tx| {
+        .write_held(async move |tx| {
             certificates::mark_issued(tx, id, &der, plan.version).await?;
             let released = require_active(tx, &plan).await.is_ok();
             if !released {
@@ -154,7 +155,7 @@ async fn release(ctx: &Context, plan: CertificateRecord, sealed: Sealed) -> Resu
         Err(FlowError::Conflict(_) | FlowError::Unavailable { .. } | FlowError::Internal(_)) => {}
         Err(error) => return Err(error),
     }
-    let found = ctx.store.read(async move |tx| Ok::<_, FlowError>(certificates::find(tx, id).await?)).await?;
+    let found = ctx.store.look(async move |tx| Ok::<_, FlowError>(certificates::find(tx, id).await?)).await?;
     match found {
         Some(record) if !matches!(record.state, CertificateState::Planned { .. }) => {
             already_finished(ctx, record).await
@@ -173,7 +174,7 @@ async fn already_finished(ctx: &Context, certificate: CertificateRecord) -> Resu
     let released = match (certificate.order, &certificate.state) {
         (None, state) => matches!(state, CertificateState::Issued { .. }),
         (Some(order), _) => {
-            let order = ctx.store.read(async move |tx| Ok::<_, FlowError>(orders::find(tx, order).await?)).await?;
+            let order = ctx.store.look(async move |tx| Ok::<_, FlowError>(orders::find(tx, order).await?)).await?;
             order.is_some_and(|order| matches!(order.state, OrderState::Valid { .. }))
         }
     };
@@ -184,14 +185,12 @@ async fn already_finished(ctx: &Context, certificate: CertificateRecord) -> Resu
 async fn require_active(tx: &mut Tx<'_>, plan: &CertificateRecord) -> Result<(), FlowError> {
     let lost = |who: &str| FlowError::problem(ProblemKind::Unauthorized, format!("the {who} was taken out of service"));
     if let Some(id) = plan.account {
-        let account = accounts::find(tx, id).await?.ok_or_else(|| lost("account"))?;
-        if account.status != AccountStatus::Valid {
+        if accounts::hold(tx, id).await? != Some(AccountStatus::Valid) {
             return Err(lost("account"));
         }
     }
     if let Some(id) = plan.device {
-        let device = devices::find(tx, id).await?.ok_or_else(|| lost("device"))?;
-        if !device.state.is_in_service() {
+        if !devices::hold(tx, id).await?.is_some_and(DeviceState::is_in_service) {
             return Err(lost("device"));
         }
     }

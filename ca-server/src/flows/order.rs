@@ -63,7 +63,7 @@ pub async fn create(ctx: &Context, request: &AccountRequest, new: NewOrder) -> R
     let (row, actor) = (order.clone(), format!("account:{}", request.account().id));
     let created = event(ctx, actor, "order.create", format_args!("order:{}", order.id)).with("profile", &order.profile);
     ctx.store
-        .write(async move |tx| {
+        .write_held(async move |tx| {
             for authorization in &made {
                 authorizations::insert(tx, authorization).await?;
             }
@@ -105,7 +105,7 @@ async fn refuse_after_grace(ctx: &Context, request: &AccountRequest, profile: &P
     let (id, name) = (device.id, profile.name.clone());
     let last: Option<CertificateRecord> = ctx
         .store
-        .read(async move |tx| Ok::<_, FlowError>(certificates::latest_for_device(tx, id, &name).await?))
+        .look(async move |tx| Ok::<_, FlowError>(certificates::latest_for_device(tx, id, &name).await?))
         .await?;
     match last {
         Some(last) if last.not_after + profile.grace < ctx.now() && last.not_after > request.account().created_at => {
@@ -209,7 +209,7 @@ async fn find_proven(
         .collect();
     let mut found = ctx
         .store
-        .read(async move |tx| {
+        .look(async move |tx| {
             let mut found = Vec::new();
             for identifier in &wanted {
                 found.extend(authorizations::find_valid(tx, account, identifier, now).await?);
@@ -231,7 +231,7 @@ pub(super) fn is_proven_for(profile: &Profile, authorization: &Authorization) ->
 /// Reads an order of the account; one whose time ran out reads as invalid.
 pub async fn read(ctx: &Context, request: &AccountRequest, id: OrderId) -> Result<Order, FlowError> {
     let owner = request.account().id;
-    let found = ctx.store.read(async move |tx| Ok::<_, FlowError>(orders::find(tx, id).await?)).await?;
+    let found = ctx.store.look(async move |tx| Ok::<_, FlowError>(orders::find(tx, id).await?)).await?;
     let order = found.filter(|order| order.account == owner).ok_or_else(|| FlowError::not_found("order"))?;
     Ok(order.expire(ctx.now()))
 }
@@ -247,7 +247,7 @@ pub async fn list(
     let (account, now) = (request.account().id, ctx.now());
     let ids = ctx
         .store
-        .read(async move |tx| Ok::<_, FlowError>(orders::list_ids(tx, account, now, after, ONE_MORE).await?))
+        .look(async move |tx| Ok::<_, FlowError>(orders::list_ids(tx, account, now, after, ONE_MORE).await?))
         .await?;
     let page: Vec<OrderId> = ids.iter().take(PAGE).copied().collect();
     let next = if ids.len() > PAGE { page.last().copied() } else { None };

@@ -115,7 +115,7 @@ async fn write(
         .with("reason", revocation.reason.unwrap_or(Reason::Unspecified).name())
         .with("comment", comment.unwrap_or_default());
     ctx.store
-        .write(async move |tx| {
+        .write_held(async move |tx| {
             certificates::revoke(tx, id, &revocation, version).await?;
             lists.owe_once(tx, job, now).await?;
             audit::append(tx, &revoked).await?;

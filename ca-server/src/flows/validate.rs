@@ -31,7 +31,7 @@ pub async fn pending(ctx: &Context, id: ChallengeId) -> Result<Option<Pending>, 
     let now = ctx.now();
     let found = ctx
         .store
-        .read(async move |tx| {
+        .look(async move |tx| {
             let Some(authorization) = authorizations::find_by_challenge(tx, id).await? else { return Ok(None) };
             let account = accounts::find(tx, authorization.account).await?;
             // What an account that is over asked for is not looked at any more (protocols ACC-8).
@@ -58,7 +58,7 @@ pub async fn settle(ctx: &Context, id: ChallengeId, outcome: Result<(), Problem>
         .with("outcome", outcome.as_ref().map_or_else(|problem| problem.detail.as_str(), |()| "valid"));
     failpoint::failpoint!("ca.validate.before_settle");
     ctx.store
-        .write(async move |tx| {
+        .write_held(async move |tx| {
             Work::ValidateChallenge(id).done(tx).await?;
             let Some(authorization) = authorizations::find_by_challenge(tx, id).await? else { return Ok(()) };
             let settled = match &outcome {
@@ -79,7 +79,7 @@ pub async fn settle(ctx: &Context, id: ChallengeId, outcome: Result<(), Problem>
 
 /// An order becomes ready in the transaction that makes its last authorization valid (protocols 0.4).
 async fn settle_orders(tx: &mut Tx<'_>, settled: &Authorization, now: Timestamp) -> Result<(), FlowError> {
-    for order in orders::open_for_authorization(tx, settled.id).await? {
+    for order in orders::hold_open_for_authorization(tx, settled.id).await? {
         let authorizations = authorizations::find_many(tx, &order.authorizations).await?;
         let settled = order.clone().authorization_settled(&authorizations, now);
         if settled != order {

@@ -60,7 +60,7 @@ async fn forget_leases(ctx: &Context) {
     if !ctx.owns_database() {
         return;
     }
-    let outcome = ctx.store.write(async |tx| Ok::<_, FlowError>(jobs::end_leases(tx).await?)).await;
+    let outcome = ctx.store.write_held(async |tx| Ok::<_, FlowError>(jobs::end_leases(tx).await?)).await;
     if let Err(error) = outcome {
         tracing::warn!(%error, "jobs that were under way before the last stop wait for the end of their leases");
     }
@@ -70,7 +70,7 @@ async fn claim(ctx: &Context, (owner, lease): (&str, Duration), limit: u32) -> V
     let (now, owner) = (ctx.now(), owner.to_owned());
     let claimed = ctx
         .store
-        .write(async move |tx| Ok::<_, FlowError>(jobs::claim_due(tx, now, &owner, now + lease, limit).await?))
+        .write_held(async move |tx| Ok::<_, FlowError>(jobs::claim_due(tx, now, &owner, now + lease, limit).await?))
         .await;
     claimed.unwrap_or_else(|error| {
         tracing::warn!(%error, "jobs cannot be claimed");
@@ -105,7 +105,7 @@ async fn publish_crl(ctx: &Context, job: &Job, issuer: pki_core::ids::IssuerId) 
 
 /// Ends a job whose effect is stored already.
 pub(super) async fn finish(ctx: &Context, id: JobId) -> Result<(), FlowError> {
-    ctx.store.write(async move |tx| Ok(jobs::finish(tx, id).await.map(drop)?)).await
+    ctx.store.write_held(async move |tx| Ok(jobs::finish(tx, id).await.map(drop)?)).await
 }
 
 /// A job is never dropped: it is tried again, later and later, and the log says so.
@@ -113,7 +113,8 @@ async fn again(ctx: &Context, job: &Job, error: &FlowError) {
     let wait = Duration::from_secs(2_u64.saturating_pow(job.attempts.min(8)).min(300));
     tracing::warn!(kind = job.kind, attempts = job.attempts, %error, again_in = ?wait, "a job failed");
     let (job, at, text) = (job.clone(), ctx.now() + wait, error.to_string());
-    let outcome = ctx.store.write(async move |tx| Ok::<_, FlowError>(jobs::retry(tx, &job, at, &text).await?)).await;
+    let outcome =
+        ctx.store.write_held(async move |tx| Ok::<_, FlowError>(jobs::retry(tx, &job, at, &text).await?)).await;
     if let Err(error) = outcome {
         tracing::warn!(%error, "a failed job keeps its lease until that runs out");
     }

@@ -41,5 +41,5 @@ async fn look(validator: &Validator, expected: &Pending) -> Result<(), Failure> 
 
 async fn look_again(ctx: &Context, job: &Job, pause: Duration, failure: &Failure) -> Result<(), FlowError> {
     let (job, at, text) = (job.clone(), ctx.now() + pause, failure.problem.detail.clone());
-    ctx.store.write(async move |tx| Ok(jobs::retry(tx, &job, at, &text).await.map(drop)?)).await
+    ctx.store.write_held(async move |tx| Ok(jobs::retry(tx, &job, at, &text).await.map(drop)?)).await
 }

@@ -4,10 +4,11 @@ use pki_core::acme::account::{Account, AccountStatus, Binding};
 use pki_core::acme::jwk::{Jwk, Thumbprint};
 use pki_core::ids::{AccountId, DeviceId};
 
+use crate::dialect;
 use crate::error::StoreError;
 use crate::text;
 use crate::tx::Tx;
-use crate::value::{Row, Value};
+use crate::value::{Fields, Row, Value};
 
 const TABLE: &str = "account";
 
@@ -49,6 +50,12 @@ pub async fn find(tx: &mut Tx<'_>, id: AccountId) -> Result<Option<Account>, Sto
     tx.row(select!("WHERE id = $1"), &[Value::text(id)]).await?.map(load).transpose()
 }
 
+/// Where the account of that id stands; it stays so until the transaction ends.
+pub async fn hold(tx: &mut Tx<'_>, id: AccountId) -> Result<Option<AccountStatus>, StoreError> {
+    let sql = format!("SELECT status FROM account WHERE id = $1{}", dialect::shared(tx));
+    tx.row(sql, &[Value::text(id)]).await?.map(|row| load_status(&mut row.fields(TABLE))).transpose()
+}
+
 /// The account of a key.
 pub async fn find_by_thumbprint(tx: &mut Tx<'_>, key: &Thumbprint) -> Result<Option<Account>, StoreError> {
     tx.row(select!("WHERE thumbprint = $1"), &[Value::text(key)]).await?.map(load).transpose()
@@ -87,12 +94,7 @@ fn load(row: Row) -> Result<Account, StoreError> {
     let key = fields.text()?;
     let key = Jwk::from_canonical_json(&key).map_err(|error| fields.corrupt(format!("its key: {error}")))?;
     let contacts = text::strings(&mut fields)?;
-    let status = match fields.text()?.as_str() {
-        "valid" => AccountStatus::Valid,
-        "deactivated" => AccountStatus::Deactivated,
-        "revoked" => AccountStatus::Revoked,
-        other => return Err(fields.corrupt(format!("no status is called `{other}`"))),
-    };
+    let status = load_status(&mut fields)?;
     let binding = match (fields.maybe_parse()?, fields.maybe_parse()?) {
         (device, Some(key)) => Some(Binding { key, device }),
         (None, None) => None,
@@ -100,4 +102,13 @@ fn load(row: Row) -> Result<Account, StoreError> {
     };
     let (created_at, version) = (fields.time()?, fields.int()?);
     Ok(Account { id, site, key, thumbprint, contacts, status, binding, created_at, version })
+}
+
+fn load_status(fields: &mut Fields) -> Result<AccountStatus, StoreError> {
+    match fields.text()?.as_str() {
+        "valid" => Ok(AccountStatus::Valid),
+        "deactivated" => Ok(AccountStatus::Deactivated),
+        "revoked" => Ok(AccountStatus::Revoked),
+        other => Err(fields.corrupt(format!("no status is called `{other}`"))),
+    }
 }

@@ -7,6 +7,7 @@ use pki_core::ids::{DeviceId, DeviceName};
 use pki_core::time::Timestamp;
 use pki_core::x509::name::{DnsName, Identifier};
 
+use crate::dialect;
 use crate::error::StoreError;
 use crate::text;
 use crate::tx::Tx;
@@ -51,6 +52,12 @@ pub async fn insert(tx: &mut Tx<'_>, device: &Device) -> Result<(), StoreError> 
 pub async fn find(tx: &mut Tx<'_>, id: DeviceId) -> Result<Option<Device>, StoreError> {
     let rows = tx.rows(select!("WHERE d.id = $1 ORDER BY n.position"), &[Value::text(id)]).await?;
     Ok(gather(rows)?.pop())
+}
+
+/// Where the device of that id stands; it stays so until the transaction ends.
+pub async fn hold(tx: &mut Tx<'_>, id: DeviceId) -> Result<Option<DeviceState>, StoreError> {
+    let sql = format!("SELECT state, state_at FROM device WHERE id = $1{}", dialect::shared(tx));
+    tx.row(sql, &[Value::text(id)]).await?.map(|row| load_state(&mut row.fields(TABLE))).transpose()
 }
 
 /// The device of that name.
@@ -155,6 +162,16 @@ fn gather(rows: Vec<Row>) -> Result<Vec<Device>, StoreError> {
     Ok(gathered)
 }
 
+fn load_state(fields: &mut Fields) -> Result<DeviceState, StoreError> {
+    match (fields.text()?.as_str(), fields.maybe_time()?) {
+        ("registered", None) => Ok(DeviceState::Registered),
+        ("enrolled", Some(at)) => Ok(DeviceState::Enrolled { at }),
+        ("retired", Some(at)) => Ok(DeviceState::Retired { at }),
+        ("compromised", Some(at)) => Ok(DeviceState::Compromised { at }),
+        (word, at) => Err(fields.corrupt(format!("state `{word}` {} time", crate::with(at.is_some())))),
+    }
+}
+
 fn load(fields: &mut Fields) -> Result<Device, StoreError> {
     Ok(Device {
         id: fields.id()?,
@@ -163,15 +180,7 @@ fn load(fields: &mut Fields) -> Result<Device, StoreError> {
         profile: fields.parse()?,
         dns: Vec::new(),
         ips: Vec::new(),
-        state: match (fields.text()?.as_str(), fields.maybe_time()?) {
-            ("registered", None) => DeviceState::Registered,
-            ("enrolled", Some(at)) => DeviceState::Enrolled { at },
-            ("retired", Some(at)) => DeviceState::Retired { at },
-            ("compromised", Some(at)) => DeviceState::Compromised { at },
-            (word, at) => {
-                return Err(fields.corrupt(format!("state `{word}` {} time", crate::with(at.is_some()))));
-            }
-        },
+        state: load_state(fields)?,
         created_at: fields.time()?,
         last_seen_at: fields.maybe_time()?,
         version: fields.int()?,

@@ -8,6 +8,17 @@ pub(crate) fn skip_locked(tx: &Tx<'_>) -> &'static str {
     if tx.is_postgres() { " FOR UPDATE SKIP LOCKED" } else { "" }
 }
 
+/// After a `SELECT` in [`crate::Store::write_held`]: nobody changes the row before this transaction ends, others may hold
+/// it too.
+pub(crate) fn shared(tx: &Tx<'_>) -> &'static str {
+    if tx.is_postgres() { " FOR SHARE" } else { "" }
+}
+
+/// The same, for a row that this transaction is about to change: nobody else holds it.
+pub(crate) fn alone(tx: &Tx<'_>) -> &'static str {
+    if tx.is_postgres() { " FOR NO KEY UPDATE" } else { "" }
+}
+
 /// Whether the schema has a table, for the time before the first migration. `$1` is its name.
 pub(crate) fn table_exists(tx: &Tx<'_>) -> &'static str {
     if tx.is_postgres() {

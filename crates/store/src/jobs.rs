@@ -56,7 +56,11 @@ pub async fn insert(tx: &mut Tx<'_>, job: &NewJob<'_>) -> Result<(), StoreError>
 /// Adds a job unless one of its kind and subject waits already, which is then drawn forward to the earlier time;
 /// whether it was added. One that is being worked on does not count: it may have begun before what happened now.
 pub async fn insert_unless_waiting(tx: &mut Tx<'_>, job: &NewJob<'_>) -> Result<bool, StoreError> {
-    let waiting = "SELECT id FROM job WHERE kind = $1 AND subject = $2 AND leased_until IS NULL ORDER BY id LIMIT 1";
+    // held, so that nobody begins with it before this transaction is over
+    let waiting = format!(
+        "SELECT id FROM job WHERE kind = $1 AND subject = $2 AND leased_until IS NULL ORDER BY id LIMIT 1{}",
+        dialect::alone(tx)
+    );
     let Some(row) = tx.row(waiting, &[job.kind.into(), job.subject.into()]).await? else {
         insert(tx, job).await?;
         return Ok(true);

@@ -4,6 +4,7 @@ use pki_core::acme::order::{Order, OrderState};
 use pki_core::ids::{AccountId, AuthorizationId, BadId, CertificateId, OrderId};
 use pki_core::time::Timestamp;
 
+use crate::dialect;
 use crate::error::StoreError;
 use crate::text;
 use crate::tx::Tx;
@@ -93,12 +94,17 @@ pub async fn list_ids(
     rows.into_iter().map(|row| row.fields(TABLE).id()).collect()
 }
 
-/// The pending orders that wait for an authorization.
-pub async fn open_for_authorization(tx: &mut Tx<'_>, authorization: AuthorizationId) -> Result<Vec<Order>, StoreError> {
+/// The pending orders that wait for an authorization. They are this transaction's until it ends: of two that settle
+/// the last two authorizations of an order, the second sees what the first has done.
+pub async fn hold_open_for_authorization(
+    tx: &mut Tx<'_>,
+    authorization: AuthorizationId,
+) -> Result<Vec<Order>, StoreError> {
     let sql = select!(
         "WHERE id IN (SELECT order_id FROM order_authorization WHERE authorization_id = $1) \
          AND state = 'pending' ORDER BY id"
     );
+    let sql = format!("{sql}{}", dialect::alone(tx));
     tx.rows(sql, &[Value::text(authorization)]).await?.into_iter().map(load).collect()
 }
 

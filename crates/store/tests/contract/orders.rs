@@ -1,5 +1,6 @@
 //! Orders.
 
+use pki_core::acme::authorization::AuthorizationStatus;
 use pki_core::acme::challenge::ChallengeKind;
 use pki_core::acme::order::{Order, OrderState};
 use pki_core::acme::problem::{Problem, ProblemKind};
@@ -8,7 +9,7 @@ use store::{Store, StoreError, authorizations, orders};
 
 use crate::fixtures::{at, authorization, dns, entropy, ip, order, read, stored_account, write};
 
-crate::on_both! { every_state_comes_back, update_is_guarded, lists_are_paged, waiting_orders_are_found, ended_ones_are_found, replacements_count }
+crate::on_both! { every_state_comes_back, update_is_guarded, lists_are_paged, waiting_orders_are_found, the_last_two_proofs_may_come_at_once, ended_ones_are_found, replacements_count }
 
 async fn stored(store: &Store, change: impl Fn(&mut Order)) -> Order {
     let account = stored_account(store).await;
@@ -108,8 +109,35 @@ async fn waiting_orders_are_found(store: &Store) {
     })
     .await
     .unwrap();
-    let open = read(store, async move |tx| orders::open_for_authorization(tx, authorization).await).await;
+    let open =
+        write(store, async move |tx| orders::hold_open_for_authorization(tx, authorization).await).await.unwrap();
     assert_eq!(open, [waiting, second]);
+}
+
+/// Fails when the orders are not held: each of the two sees the other's authorization pending, and the order waits for
+/// ever.
+async fn the_last_two_proofs_may_come_at_once(store: &Store) {
+    for _ in 0..40 {
+        let order = stored(store, |_| ()).await;
+        let settle = |place: usize| {
+            let (id, authorizations) = (order.authorizations[place], order.authorizations.clone());
+            store.write_held(async move |tx| {
+                let mut settled = authorizations::find(tx, id).await?.unwrap();
+                settled.status = AuthorizationStatus::Valid;
+                authorizations::update(tx, &settled).await?;
+                for order in orders::hold_open_for_authorization(tx, id).await? {
+                    let all = authorizations::find_many(tx, &authorizations).await?;
+                    orders::update(tx, &order.authorization_settled(&all, at(1))).await?;
+                }
+                Ok::<_, StoreError>(())
+            })
+        };
+        let (first, second) = tokio::join!(settle(0), settle(1));
+        assert_eq!((first, second), (Ok(()), Ok(())));
+        let id = order.id;
+        let order = read(store, async move |tx| orders::find(tx, id).await).await.unwrap();
+        assert_eq!(order.state, OrderState::Ready);
+    }
 }
 
 async fn ended_ones_are_found(store: &Store) {

@@ -74,6 +74,26 @@ impl Postgres {
         self.submit(async move |transactions: Rc<Transactions>| transactions.write(body).await).await
     }
 
+    /// Runs a body that holds what it decides on, and commits it.
+    pub(crate) async fn write_held<T, E, F>(&self, body: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: AsyncFn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        self.submit(async move |transactions: Rc<Transactions>| transactions.write_held(body).await).await
+    }
+
+    /// Runs a body whose statements each see a state of their own.
+    pub(crate) async fn look<T, E, F>(&self, body: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: AsyncFn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        self.submit(async move |transactions: Rc<Transactions>| transactions.look(body).await).await
+    }
+
     /// Runs a body on one snapshot; stops it when a statement takes longer than `limit`.
     pub(crate) async fn read<T, E, F>(&self, body: F, limit: Option<Duration>) -> Result<T, E>
     where

@@ -1,5 +1,6 @@
 //! Transactions on PostgreSQL. They are SERIALIZABLE, so that bodies may decide on what they read as they may on SQLite,
-//! where there is one writer; those that collide are run again.
+//! where there is one writer; those that collide are run again. The few that every order makes hold the rows they decide
+//! on instead.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +31,8 @@ const STATEMENTS: usize = 256;
 #[derive(Clone, Copy)]
 enum Kind {
     Write,
+    /// READ COMMITTED: each statement sees what was committed before it, and what the body decides on it holds.
+    Held,
     /// Reads one snapshot, for that time at most if one is given.
     Read(Option<Duration>),
     /// Waits for the advisory lock of that key. READ COMMITTED: each statement after it sees what its last holder
@@ -42,13 +45,13 @@ impl Kind {
         match self {
             Self::Write => "BEGIN ISOLATION LEVEL SERIALIZABLE",
             Self::Read(_) => "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
-            Self::Exclusive(_) => "BEGIN ISOLATION LEVEL READ COMMITTED",
+            Self::Held | Self::Exclusive(_) => "BEGIN ISOLATION LEVEL READ COMMITTED",
         }
     }
 
     async fn prepare(self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
         match self {
-            Self::Write | Self::Read(None) => Ok(()),
+            Self::Write | Self::Held | Self::Read(None) => Ok(()),
             Self::Read(Some(limit)) => {
                 // set_config takes the value as an argument; `true` means: for this transaction
                 let sql = "SELECT set_config('statement_timeout', $1, true)";
@@ -113,9 +116,29 @@ impl Transactions {
         E: From<StoreError>,
         F: AsyncFn(&mut Tx<'_>) -> Result<T, E>,
     {
+        self.repeat(Kind::Write, Some(&self.writers), &body).await
+    }
+
+    /// Runs a body that holds what it decides on, and commits it; again, when it met another crosswise.
+    pub(super) async fn write_held<T, E, F>(&self, body: F) -> Result<T, E>
+    where
+        E: From<StoreError>,
+        F: AsyncFn(&mut Tx<'_>) -> Result<T, E>,
+    {
+        self.repeat(Kind::Held, None, &body).await
+    }
+
+    async fn repeat<T, E, F>(&self, kind: Kind, turns: Option<&Semaphore>, body: &F) -> Result<T, E>
+    where
+        E: From<StoreError>,
+        F: AsyncFn(&mut Tx<'_>) -> Result<T, E>,
+    {
         for attempt in 0..ATTEMPTS {
-            let turn = self.writers.acquire().await.map_err(|_| StoreError::Closed)?;
-            match self.attempt(Kind::Write, &body).await {
+            let turn = match turns {
+                Some(turns) => Some(turns.acquire().await.map_err(|_| StoreError::Closed)?),
+                None => None,
+            };
+            match self.attempt(kind, body).await {
                 Attempt::Done(outcome) => return outcome,
                 Attempt::Again(error) => {
                     tracing::debug!(database = %self.database, attempt, %error, "a transaction runs again")
@@ -125,6 +148,24 @@ impl Transactions {
             tokio::time::sleep(pause(attempt)).await;
         }
         Err(StoreError::Busy { what: "the transaction collided with others again and again" }.into())
+    }
+
+    /// Runs a body whose statements each see a state of their own: no transaction, so no round trips for one.
+    pub(super) async fn look<T, E, F>(&self, body: F) -> Result<T, E>
+    where
+        E: From<StoreError>,
+        F: AsyncFn(&mut Tx<'_>) -> Result<T, E>,
+    {
+        let mut connection = match self.pool.acquire().await {
+            Ok(connection) => connection,
+            Err(error) => return Err(explain(&self.database, &error).error.into()),
+        };
+        let mut tx = Tx::new(Connection::Postgres(&mut connection), &self.database);
+        let outcome = body(&mut tx).await;
+        match tx.into_failure() {
+            Some(failure) if outcome.is_ok() => Err(failure.error.into()),
+            _ => outcome,
+        }
     }
 
     /// Runs a body on one snapshot; stops it when a statement takes longer than `limit`.
