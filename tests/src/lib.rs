@@ -1,7 +1,7 @@
 //! Whole-system tests: the real programs with real clients and services.
 //!
 //! This library starts things and stops them again; what must hold is said in `tests/tests/*.rs`. [`world`] puts a CA
-//! and its agents together; [`nginx`] and [`rabbitmq`] are the services; [`https`] and [`amqp`] are their clients.
+//! and its agents together; [`nginx`], [`rabbitmq`] and [`dns`] are the services; [`https`] and [`amqp`] are their clients.
 //! Everything lives in temporary folders and on ports that the kernel chose, waits for states, and never sleeps for luck.
 #![allow(
     clippy::unwrap_used,
@@ -18,6 +18,7 @@ pub mod amqp;
 pub mod ca;
 pub mod certificate;
 pub mod disk;
+pub mod dns;
 pub mod folders;
 pub mod https;
 pub mod nginx;
