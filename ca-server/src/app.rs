@@ -11,7 +11,7 @@ use signer::{FileSigner, Passphrase, SiteKey};
 use store::{OpenOptions, Store, meta};
 
 use crate::ceremony::material::CaMaterial;
-use crate::config::Config;
+use crate::config::{Config, ResolverAddress};
 use crate::flows::issue::IssueDesk;
 use crate::flows::{Context, ContextParts, FlowError, Limits};
 use crate::http::{Http, Readiness, Urls, acme, api, operations, public};
@@ -21,7 +21,7 @@ use crate::policies;
 use crate::root_crl_watch::RootCrlWatch;
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
-use crate::validation::{Guard, Resolver, Validator};
+use crate::validation::{Guard, Resolver, Upstreams, Validator};
 
 /// A CA that is ready to be served.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ pub async fn build(config: &Config, passphrase: Passphrase, own: Vec<std::net::S
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
     let material = CaMaterial::load(config, clock.now())?;
-    let policy = policies::load(&config.policies.folder)?;
+    let policy = policies::load(&config.policies.folder, &config.validation.kinds())?;
     // before the database: a wrong passphrase shall not have migrated anything
     let (desk, site_key) = open_keys(config, &material, passphrase, Arc::clone(&entropy)).await?;
     let store = open_store(config).await?;
@@ -76,7 +76,14 @@ pub async fn build(config: &Config, passphrase: Passphrase, own: Vec<std::net::S
     let tasks = Tasks::default();
     let roots_pem = pki_core::x509::pem::bundle_to_pem(&ctx.roots);
     let urls = Urls::new(config.external.main.as_str());
-    let http = Arc::new(Http { ctx, urls, tasks: tasks.clone(), ready: Readiness::default(), roots_pem });
+    let http = Arc::new(Http {
+        ctx,
+        urls,
+        tasks: tasks.clone(),
+        ready: Readiness::default(),
+        roots_pem,
+        issuers: validator.issuers.clone(),
+    });
     Ok(App { http, validator, chores: Chores { own, root_crl }, tasks })
 }
 
@@ -137,14 +144,22 @@ fn addresses(config: &Config) -> Vec<String> {
 
 fn validator(config: &Config, own: Vec<std::net::SocketAddr>) -> Result<Validator, BuildError> {
     let settings = &config.validation;
-    let servers: Vec<_> = settings.resolvers.iter().map(|resolver| resolver.0).collect();
+    let addresses = |all: &[ResolverAddress]| all.iter().map(|resolver| resolver.0).collect();
+    let upstreams = Upstreams {
+        servers: addresses(&settings.resolvers),
+        zones: settings.zone_resolvers.iter().map(|(zone, all)| (zone.0.clone(), addresses(all))).collect(),
+        is_first_hand: settings.ask_authoritative_servers,
+        authoritative_port: settings.dns_port,
+    };
     Ok(Validator {
-        resolver: Resolver::new(&servers)?,
+        resolver: Resolver::new(&upstreams)?,
         guard: Guard { allow: settings.allow_networks.clone(), deny: settings.deny_networks.clone(), own },
         http_port: settings.http_port,
         tls_port: settings.tls_port,
         timeout: settings.timeout_seconds,
-        max_redirects: 10,
+        max_redirects: settings.max_redirects.into(),
+        issuers: settings.issuers(config.external.main.host()),
+        accounts: Urls::new(config.external.main.as_str()).accounts(),
     })
 }
 

@@ -35,8 +35,8 @@ pub enum PolicyFolderError {
     Invalid(Vec<String>),
 }
 
-/// Reads and checks the folder.
-pub fn load(folder: &Path) -> Result<Policy, PolicyFolderError> {
+/// Reads and checks the folder. `kinds` are the challenges that this CA validates.
+pub fn load(folder: &Path, kinds: &[ChallengeKind]) -> Result<Policy, PolicyFolderError> {
     let files = list(folder).map_err(|source| PolicyFolderError::Folder { folder: folder.to_owned(), source })?;
     if files.is_empty() {
         return Err(PolicyFolderError::Empty(folder.to_owned()));
@@ -53,12 +53,12 @@ pub fn load(folder: &Path) -> Result<Policy, PolicyFolderError> {
     }
     let policy = Policy::from_documents(documents)
         .map_err(|errors| PolicyFolderError::Invalid(errors.iter().map(ToString::to_string).collect()))?;
-    let faults: Vec<String> = policy.profiles().flat_map(|profile| beyond_this_ca(profile)).collect();
+    let faults: Vec<String> = policy.profiles().flat_map(|profile| beyond_this_ca(profile, kinds)).collect();
     if faults.is_empty() { Ok(policy) } else { Err(PolicyFolderError::Invalid(faults)) }
 }
 
 /// What a profile promises and this program would refuse only when a certificate is asked for.
-fn beyond_this_ca(profile: &Profile) -> Vec<String> {
+fn beyond_this_ca(profile: &Profile, kinds: &[ChallengeKind]) -> Vec<String> {
     let mut faults = Vec::new();
     let most = Envelope::serving().leaf_life;
     if profile.lifetime > most {
@@ -68,10 +68,12 @@ fn beyond_this_ca(profile: &Profile) -> Vec<String> {
             profile.name
         ));
     }
-    let is_validated = |kind: &ChallengeKind| *kind == ChallengeKind::Http01;
-    if !profile.challenges.is_empty() && !profile.challenges.iter().any(is_validated) {
-        let name = &profile.name;
-        faults.push(format!("profile {name}: none of its challenges is validated by this version; add http-01"));
+    for kind in profile.challenges.iter().filter(|kind| !kinds.contains(kind)) {
+        let (name, kind) = (&profile.name, kind.as_str());
+        let switch = kind.trim_end_matches("-01").replace('-', "_");
+        faults.push(format!(
+            "profile {name}: the challenge {kind} is switched off; set `{switch} = true` under `[validation]`, or leave it out"
+        ));
     }
     faults
 }
@@ -104,19 +106,24 @@ fn read(file: &Path) -> Result<ProfileDocument, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Validation;
 
     const PROFILE: &str = "apiVersion: pilotlight.dev/v1\nkind: Profile\nmetadata: { name: x }\nspec:\n  identifiers: { dns: [{ suffix: test }] }\n  usage: { extendedKeyUsage: [serverAuth] }\n  lifetime: LIFE\n  backdate: 1h\n  renewal: { at: 0.5, grace: 1d }\n  requires: { binding: none, challenges: [KIND] }\n";
 
     fn load_one(life: &str, kind: &str) -> Result<Policy, String> {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("x.yaml"), PROFILE.replace("LIFE", life).replace("KIND", kind)).unwrap();
-        load(folder.path()).map_err(|error| error.to_string())
+        load(folder.path(), &Validation::default().kinds()).map_err(|error| error.to_string())
     }
 
     #[test]
     fn what_could_never_be_issued_is_refused_when_it_is_read() {
         assert!(load_one("90d", "http-01").is_ok());
         assert!(load_one("500d", "http-01").unwrap_err().contains("398 days"));
-        assert!(load_one("90d", "dns-01").unwrap_err().contains("add http-01"));
+        for kind in ["dns-01", "tls-alpn-01"] {
+            assert!(load_one("90d", kind).is_ok(), "{kind}");
+        }
+        assert!(load_one("90d", "dns-persist-01").unwrap_err().contains("set `dns_persist = true`"));
+        assert!(load_one("90d", "http-01, dns-account-01").unwrap_err().contains("set `dns_account = true`"));
     }
 }

@@ -78,12 +78,13 @@ fn wait_for_signals(config: &Config, app: &App) -> Result<impl Future<Output = (
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut hup = signal(SignalKind::hangup())?;
     let (ctx, folder) = (Arc::clone(&app.http.ctx), config.policies.folder.clone());
+    let kinds = config.validation.kinds();
     Ok(async move {
         loop {
             tokio::select! {
                 _ = term.recv() => return,
                 _ = int.recv() => return,
-                _ = hup.recv() => match policies::load(&folder) {
+                _ = hup.recv() => match policies::load(&folder, &kinds) {
                     Ok(policy) => {
                         tracing::info!(revision = policy.revision(), "policies were read again");
                         ctx.replace_policy(policy);

@@ -39,7 +39,7 @@ pub use listen::Listen;
 pub use log::{Log, LogFormat};
 pub use policies::Policies;
 pub use template::{Template, render};
-pub use validation::Validation;
+pub use validation::{ResolverAddress, Validation, Zone};
 
 /// The name of the file within DIR.
 pub const FILE: &str = "ca-server.toml";
@@ -118,6 +118,7 @@ impl Config {
     fn check_together(&self) -> Result<(), (&'static str, String)> {
         self.listen.check()?;
         self.external.check()?;
+        self.validation.check(self.external.main.host())?;
         self.crl.check()
     }
 

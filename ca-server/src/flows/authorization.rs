@@ -58,11 +58,11 @@ async fn try_to_respond(
     let Response::Begun(responded) = authorization.clone().respond(id, now)? else {
         return Ok((authorization, challenge));
     };
-    let row = responded.clone();
+    let (row, key) = (responded.clone(), request.account().key.thumbprint());
     ctx.store
         .write_held(async move |tx| {
             authorizations::update(tx, &row).await?;
-            Work::ValidateChallenge(id).owe(tx, now, now).await?;
+            Work::ValidateChallenge(id, Some(key)).owe(tx, now, now).await?;
             Ok::<_, FlowError>(())
         })
         .await?;

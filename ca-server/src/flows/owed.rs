@@ -1,5 +1,6 @@
 //! Work that a transaction owes: written in the same transaction, done by a job (`crate::jobs`).
 
+use pki_core::acme::jwk::Thumbprint;
 use pki_core::ids::{CertificateId, ChallengeId, IssuerId, JobId};
 use pki_core::time::Timestamp;
 use store::jobs::{self, Job, NewJob};
@@ -10,8 +11,8 @@ use super::Context;
 /// What there is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Work {
-    /// Look whether a challenge is answered.
-    ValidateChallenge(ChallengeId),
+    /// Look whether a challenge is answered; the key that signed the client's word counts beside the current one.
+    ValidateChallenge(ChallengeId, Option<Thumbprint>),
     /// Sign and release a certificate that was recorded.
     FinishIssuance(CertificateId),
     /// Publish the revocation lists of an issuing key.
@@ -22,7 +23,7 @@ impl Work {
     /// The stored form.
     pub const fn kind(self) -> &'static str {
         match self {
-            Self::ValidateChallenge(_) => "validate-challenge",
+            Self::ValidateChallenge(..) => "validate-challenge",
             Self::FinishIssuance(_) => "finish-issuance",
             Self::PublishCrl(_) => "publish-crl",
         }
@@ -30,7 +31,8 @@ impl Work {
 
     fn subject(self) -> String {
         match self {
-            Self::ValidateChallenge(id) => id.to_string(),
+            Self::ValidateChallenge(id, None) => id.to_string(),
+            Self::ValidateChallenge(id, Some(key)) => format!("{id} {key}"),
             Self::FinishIssuance(id) => id.to_string(),
             Self::PublishCrl(id) => id.to_string(),
         }
@@ -39,7 +41,10 @@ impl Work {
     /// What a stored job is about; none for a kind that this version does not know.
     pub fn of(job: &Job) -> Option<Self> {
         match job.kind.as_str() {
-            "validate-challenge" => job.subject.parse().ok().map(Self::ValidateChallenge),
+            "validate-challenge" => {
+                let (id, key) = job.subject.split_once(' ').unwrap_or((&job.subject, ""));
+                id.parse().ok().map(|id| Self::ValidateChallenge(id, key.parse().ok()))
+            }
             "finish-issuance" => job.subject.parse().ok().map(Self::FinishIssuance),
             "publish-crl" => job.subject.parse().ok().map(Self::PublishCrl),
             _ => None,
@@ -49,7 +54,7 @@ impl Work {
     /// The job's id follows from its subject: the transaction that makes the work superfluous knows what to delete.
     fn id(self) -> Option<JobId> {
         match self {
-            Self::ValidateChallenge(id) => Some(id.job()),
+            Self::ValidateChallenge(id, _) => Some(id.job()),
             Self::FinishIssuance(id) => id.to_string().parse().ok(),
             Self::PublishCrl(id) => id.to_string().parse().ok(),
         }

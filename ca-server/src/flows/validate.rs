@@ -1,10 +1,13 @@
 //! What becomes of a validation: the challenge, its authorization and the orders that wait for it, in one transaction.
 
+use std::time::Duration;
+
 use pki_core::acme::account::AccountStatus;
 use pki_core::acme::authorization::Authorization;
 use pki_core::acme::challenge::{ChallengeKind, ChallengeState};
+use pki_core::acme::jwk::{Jwk, Thumbprint};
 use pki_core::acme::problem::Problem;
-use pki_core::ids::ChallengeId;
+use pki_core::ids::{AccountId, ChallengeId};
 use pki_core::time::Timestamp;
 use pki_core::x509::name::Identifier;
 use store::{Tx, accounts, audit, authorizations, orders};
@@ -18,16 +21,25 @@ use super::{Context, FlowError};
 pub struct Pending {
     /// How.
     pub kind: ChallengeKind,
+    /// Whose it is.
+    pub account: AccountId,
     /// For which name, without `*.`.
     pub identifier: Identifier,
+    /// Whether it was asked for with `*.`.
+    pub is_wildcard: bool,
     /// The challenge's token.
     pub token: String,
-    /// `token.thumbprint`, of the account key as it is now (RFC 8555 section 8.1).
-    pub key_authorization: String,
+    /// `token.thumbprint`, of the account key as it is now (RFC 8555 section 8.1), and of the one that signed the client's
+    /// word that it is ready, if that was another (protocols VAL-1).
+    pub key_authorizations: Vec<String>,
 }
 
 /// Loads what a job has to look at; none when nothing waits for it any more.
-pub async fn pending(ctx: &Context, id: ChallengeId) -> Result<Option<Pending>, FlowError> {
+pub async fn pending(
+    ctx: &Context,
+    id: ChallengeId,
+    signed_by: Option<Thumbprint>,
+) -> Result<Option<Pending>, FlowError> {
     let now = ctx.now();
     let found = ctx
         .store
@@ -44,25 +56,40 @@ pub async fn pending(ctx: &Context, id: ChallengeId) -> Result<Option<Pending>, 
     let waiting = authorization.challenge(id).filter(|challenge| challenge.state == ChallengeState::Processing);
     Ok(waiting.map(|challenge| Pending {
         kind: challenge.kind,
+        account: account.id,
+        is_wildcard: authorization.identifier.is_wildcard(),
         identifier: authorization.identifier.without_wildcard(),
         token: challenge.token.clone(),
-        key_authorization: account.key.key_authorization(&challenge.token),
+        key_authorizations: key_authorizations(&account.key, signed_by, &challenge.token),
     }))
 }
 
-/// Stores what was seen and ends the job.
-pub async fn settle(ctx: &Context, id: ChallengeId, outcome: Result<(), Problem>) -> Result<(), FlowError> {
+fn key_authorizations(current: &Jwk, signed_by: Option<Thumbprint>, token: &str) -> Vec<String> {
+    let former = signed_by.filter(|key| *key != current.thumbprint());
+    let former = former.map(|key| format!("{token}.{key}"));
+    std::iter::once(current.key_authorization(token)).chain(former).collect()
+}
+
+/// Stores what was seen and ends the job. A proof may count for a limited time.
+pub async fn settle(
+    ctx: &Context,
+    id: ChallengeId,
+    outcome: Result<Option<Duration>, Problem>,
+) -> Result<(), FlowError> {
     let now = ctx.now();
     ctx.metrics.count_validation(if outcome.is_ok() { "valid" } else { "invalid" });
     let seen = event(ctx, "system", "challenge.validate", format_args!("challenge:{id}"))
-        .with("outcome", outcome.as_ref().map_or_else(|problem| problem.detail.as_str(), |()| "valid"));
+        .with("outcome", outcome.as_ref().map_or_else(|problem| problem.detail.as_str(), |_| "valid"));
     failpoint::failpoint!("ca.validate.before_settle");
     ctx.store
         .write_held(async move |tx| {
-            Work::ValidateChallenge(id).done(tx).await?;
+            Work::ValidateChallenge(id, None).done(tx).await?;
             let Some(authorization) = authorizations::find_by_challenge(tx, id).await? else { return Ok(()) };
             let settled = match &outcome {
-                Ok(()) => authorization.succeed(id, now),
+                Ok(counts_for) => authorization.succeed(id, now).map(|valid| match counts_for {
+                    Some(span) => valid.at_most_until(now + *span),
+                    None => valid,
+                }),
                 Err(problem) => authorization.fail(id, problem.clone()),
             };
             // An authorization that was given up or ran out meanwhile is not changed by what was seen.

@@ -38,6 +38,8 @@ pub struct Http {
     pub ready: Readiness,
     /// PEM of all roots.
     pub roots_pem: String,
+    /// What records of dns-persist-01 call this CA.
+    pub issuers: Vec<String>,
 }
 
 /// What `/readyz` tells.

@@ -43,6 +43,11 @@ impl Urls {
         format!("{}/acme/{resource}", self.base)
     }
 
+    /// What the URLs of all accounts begin with; the id follows.
+    pub fn accounts(&self) -> String {
+        format!("{}/acme/account/", self.base)
+    }
+
     /// An account.
     pub fn account(&self, id: AccountId) -> String {
         self.one("account", id)
@@ -111,6 +116,7 @@ mod tests {
         let urls = Urls::new("https://ca.test:8443/");
         let id: AccountId = "00112233445566778899aabbccddeeff".parse().unwrap();
         assert_eq!(urls.parse_account(&urls.account(id)), Some(id));
+        assert_eq!(urls.account(id), format!("{}{id}", urls.accounts()));
         for other in [
             "https://other.test:8443/acme/account/00112233445566778899aabbccddeeff",
             "/acme/account/00112233445566778899aabbccddeeff",

@@ -7,11 +7,12 @@ use api::acme::{
 };
 use pki_core::acme::account::{Account, AccountStatus};
 use pki_core::acme::authorization::{Authorization, AuthorizationStatus};
-use pki_core::acme::challenge::{Challenge, ChallengeState};
+use pki_core::acme::challenge::{Challenge, ChallengeKind, ChallengeState};
 use pki_core::acme::order::{Order, OrderState};
+use pki_core::ids::AccountId;
 use pki_core::x509::name::Identifier;
 
-use super::{Urls, problem};
+use super::{Http, Urls, problem};
 
 pub(super) fn account(urls: &Urls, account: &Account) -> AccountObject {
     AccountObject {
@@ -55,7 +56,7 @@ pub(super) fn order(urls: &Urls, order: &Order) -> OrderObject {
     }
 }
 
-pub(super) fn authorization(urls: &Urls, authorization: &Authorization) -> AuthorizationObject {
+pub(super) fn authorization(http: &Http, authorization: &Authorization) -> AuthorizationObject {
     AuthorizationObject {
         status: match authorization.status {
             AuthorizationStatus::Pending => WireAuthorizationStatus::Pending,
@@ -68,22 +69,25 @@ pub(super) fn authorization(urls: &Urls, authorization: &Authorization) -> Autho
         // Without `*.`; `wildcard` says it (section 7.1.4).
         identifier: identifier(&authorization.identifier.without_wildcard()),
         wildcard: authorization.identifier.is_wildcard().then_some(true),
-        challenges: authorization.shown_challenges().map(|one| challenge(urls, one)).collect(),
+        challenges: authorization.shown_challenges().map(|one| challenge(http, authorization.account, one)).collect(),
     }
 }
 
-pub(super) fn challenge(urls: &Urls, challenge: &Challenge) -> ChallengeObject {
+pub(super) fn challenge(http: &Http, account: AccountId, challenge: &Challenge) -> ChallengeObject {
     let (status, validated, error) = match &challenge.state {
         ChallengeState::Pending => (ChallengeStatus::Pending, None, None),
         ChallengeState::Processing => (ChallengeStatus::Processing, None, None),
         ChallengeState::Valid { at } => (ChallengeStatus::Valid, Some(at.rfc3339()), None),
         ChallengeState::Invalid { error } => (ChallengeStatus::Invalid, None, Some(problem::document(error))),
     };
+    let (urls, is_standing) = (&http.urls, challenge.kind == ChallengeKind::DnsPersist01);
     ChallengeObject {
         kind: challenge.kind.as_str().to_owned(),
         url: urls.challenge(challenge.id),
         status,
-        token: Some(challenge.token.clone()),
+        token: challenge.kind.shows_token().then(|| challenge.token.clone()),
+        issuer_domain_names: if is_standing { http.issuers.clone() } else { Vec::new() },
+        accounturi: is_standing.then(|| urls.account(account)),
         validated,
         error,
     }

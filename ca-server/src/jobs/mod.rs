@@ -1,5 +1,6 @@
 //! Work that survives a crash: a row is claimed, run, and finished in the transaction of its effect, or tried again.
 
+mod lanes;
 mod schedule;
 mod validate;
 
@@ -12,13 +13,14 @@ use pki_core::ids::JobId;
 use store::jobs::{self, Job};
 use tokio::sync::Semaphore;
 
+use self::lanes::Lanes;
 use crate::flows::owed::Work;
 use crate::flows::{Context, FlowError, crl, issue};
 use crate::tasks::Tasks;
 use crate::validation::Validator;
 
-/// How many jobs run at once: validations mostly wait for others.
-const PARALLEL: usize = 64;
+/// How many jobs are claimed at once. Validations wait for others, and before that in [`lanes`].
+const CLAIMED: usize = 4096;
 
 /// How long a claim lasts beyond the longest validation. A worker that dies gives its jobs back after it.
 const LEASE: Duration = Duration::from_secs(60);
@@ -29,7 +31,7 @@ const POLL: Duration = Duration::from_secs(1);
 /// Claims and runs jobs until shutdown.
 pub async fn run(ctx: Arc<Context>, validator: Arc<Validator>, tasks: Tasks) {
     let shutdown = tasks.shutdown();
-    let permits = Arc::new(Semaphore::new(PARALLEL));
+    let (permits, lanes) = (Arc::new(Semaphore::new(CLAIMED)), Arc::new(Lanes::default()));
     let owner = JobId::random(ctx.entropy.as_ref()).to_string();
     let lease = LEASE + validator.timeout;
     forget_leases(&ctx).await;
@@ -38,9 +40,9 @@ pub async fn run(ctx: Arc<Context>, validator: Arc<Validator>, tasks: Tasks) {
         let found_some = !claimed.is_empty();
         for job in claimed {
             let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
-            let (ctx, validator) = (Arc::clone(&ctx), Arc::clone(&validator));
+            let (ctx, validator, lanes) = (Arc::clone(&ctx), Arc::clone(&validator), Arc::clone(&lanes));
             tasks.spawn(async move {
-                perform(&ctx, &validator, job).await;
+                perform(&ctx, (&validator, &lanes), job).await;
                 drop(permit);
                 ctx.work.notify_one();
             });
@@ -78,9 +80,9 @@ async fn claim(ctx: &Context, (owner, lease): (&str, Duration), limit: u32) -> V
     })
 }
 
-async fn perform(ctx: &Context, validator: &Validator, job: Job) {
+async fn perform(ctx: &Context, looking: (&Validator, &Lanes), job: Job) {
     let outcome = match Work::of(&job) {
-        Some(Work::ValidateChallenge(challenge)) => validate::run(ctx, validator, &job, challenge).await,
+        Some(Work::ValidateChallenge(challenge, key)) => validate::run(ctx, looking, &job, (challenge, key)).await,
         Some(Work::FinishIssuance(certificate)) => finish_issuance(ctx, &job, certificate).await,
         Some(Work::PublishCrl(issuer)) => publish_crl(ctx, &job, issuer).await,
         None => Err(FlowError::Internal(format!("this version does not know jobs of kind {}", job.kind))),

@@ -1,10 +1,9 @@
 //! http-01 (RFC 8555 section 8.3, RFC 8738 section 4): a file under `/.well-known/acme-challenge/`.
 //!
-//! Every address is checked against the guard and then connected to as it is: no second look-up in between. What a
-//! server answers is never echoed, only its status and length: the CA must not be a window into the network.
+//! Every address is checked against the guard and then connected to as it is ([`super::connect`]). What a server answers is
+//! never echoed, only its status and length: the CA must not be a window into the network.
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::body::Bytes;
@@ -12,25 +11,21 @@ use hyper::header::{HOST, LOCATION, USER_AGENT};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use pki_core::acme::problem::ProblemKind;
-use pki_core::x509::name::Identifier;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use super::target::{Scheme, Target};
-use super::{Expectation, Failure, Validator, unverified};
+use super::{Expectation, Failure, Validator, connect, unverified};
 
 /// A key authorization has 87 octets; white space after it is accepted, more is not read.
 const MAX_BODY: usize = 512;
-
-/// Addresses of one name and family that are tried: whoever runs its DNS could otherwise have many machines knocked at.
-const PER_FAMILY: usize = 2;
 
 pub(super) async fn validate(validator: &Validator, expectation: Expectation<'_>) -> Result<(), Failure> {
     let mut target = Target::first(validator, expectation);
     for _ in 0..=validator.max_redirects {
         let (address, answer) = fetch(validator, &target).await?;
         match answer {
-            Answer::Body(body) => return compare(&target, address, &body, expectation.key_authorization),
+            Answer::Body(body) => return compare(&target, address, &body, expectation.key_authorizations),
             Answer::Redirect(location) => target = target.follow(validator, &location)?,
         }
     }
@@ -43,50 +38,9 @@ enum Answer {
     Redirect(String),
 }
 
-/// Tries the addresses in turn until one can be connected to.
 async fn fetch(validator: &Validator, target: &Target) -> Result<(IpAddr, Answer), Failure> {
-    let mut last = None;
-    for address in addresses(validator, target).await? {
-        let socket = SocketAddr::new(address, target.port);
-        match open(validator, target, socket).await {
-            Ok(stream) => return Ok((address, exchange(target, socket, stream).await?)),
-            Err(failure) => last = Some(failure),
-        }
-    }
-    Err(last.unwrap_or_else(|| Failure::transient(ProblemKind::Dns, format!("{} has no address", target.host))))
-}
-
-async fn addresses(validator: &Validator, target: &Target) -> Result<Vec<IpAddr>, Failure> {
-    let name = match &target.host {
-        Identifier::Ip(address) => return Ok(vec![*address]),
-        Identifier::Dns(name) => name,
-    };
-    let found = validator.resolver.addresses(name).await?;
-    let (v6, v4): (Vec<_>, Vec<_>) = found.into_iter().partition(IpAddr::is_ipv6);
-    Ok(v6.into_iter().take(PER_FAMILY).chain(v4.into_iter().take(PER_FAMILY)).collect())
-}
-
-async fn open(validator: &Validator, target: &Target, socket: SocketAddr) -> Result<TcpStream, Failure> {
-    let forbid = |forbidden| {
-        Failure::permanent(ProblemKind::Connection, format!("{} is not validated: {forbidden}", target.host))
-    };
-    let failed = |why: &dyn std::fmt::Display| {
-        let detail = format!("connecting to {socket} for {} failed: {why}", target.host);
-        Failure::transient(ProblemKind::Connection, detail)
-    };
-    validator.guard.check(socket).map_err(forbid)?;
-    let stream = match tokio::time::timeout(connect_patience(validator), TcpStream::connect(socket)).await {
-        Ok(connected) => connected.map_err(|error| failed(&error.kind()))?,
-        Err(_) => return Err(failed(&"it did not answer")),
-    };
-    let from = stream.local_addr().map_err(|error| failed(&error.kind()))?;
-    validator.guard.check_opened(from, socket).map_err(forbid)?;
-    Ok(stream)
-}
-
-/// An address that swallows everything must leave time for the next one (protocols VAL-3).
-fn connect_patience(validator: &Validator) -> Duration {
-    validator.timeout / 3
+    let (stream, socket) = connect::to(validator, &target.host, target.port).await?;
+    Ok((socket.ip(), exchange(target, socket, stream).await?))
 }
 
 async fn exchange(target: &Target, socket: SocketAddr, stream: TcpStream) -> Result<Answer, Failure> {
@@ -158,15 +112,15 @@ async fn read(
     }
 }
 
-fn compare(target: &Target, address: IpAddr, body: &[u8], key_authorization: &str) -> Result<(), Failure> {
-    if body.trim_ascii_end() == key_authorization.as_bytes() {
+fn compare(target: &Target, address: IpAddr, body: &[u8], key_authorizations: &[String]) -> Result<(), Failure> {
+    if key_authorizations.iter().any(|expected| body.trim_ascii_end() == expected.as_bytes()) {
         return Ok(());
     }
     let detail = format!(
         "the answer of {address} for {} is not the key authorization ({} bytes, expected {})",
         target.url(),
         body.len(),
-        key_authorization.len(),
+        key_authorizations.first().map_or(0, String::len),
     );
     Err(Failure::permanent(ProblemKind::IncorrectResponse, detail))
 }

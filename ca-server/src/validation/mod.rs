@@ -2,19 +2,23 @@
 //!
 //! Knows nothing of orders or the database: a job hands in what is to be seen and stores what was.
 
+mod connect;
+mod dns;
 mod guard;
 mod http01;
 mod resolver;
 mod target;
+mod tls_alpn01;
 mod unverified;
 
 pub use guard::{Forbidden, Guard};
-pub use resolver::Resolver;
+pub use resolver::{Resolver, Upstreams};
 
 use std::time::Duration;
 
 use pki_core::acme::challenge::ChallengeKind;
 use pki_core::acme::problem::{Problem, ProblemKind};
+use pki_core::time::Timestamp;
 use pki_core::x509::name::Identifier;
 
 /// How validation reaches the outside.
@@ -32,6 +36,10 @@ pub struct Validator {
     pub timeout: Duration,
     /// How many redirects are followed.
     pub max_redirects: usize,
+    /// What records of dns-persist-01 call this CA, lower case.
+    pub issuers: Vec<String>,
+    /// What the URLs of accounts begin with; their ids follow.
+    pub accounts: String,
 }
 
 /// What is to be seen.
@@ -39,10 +47,23 @@ pub struct Validator {
 pub struct Expectation<'a> {
     /// The name to be proven, never a wildcard here.
     pub identifier: &'a Identifier,
+    /// Whether the wildcard below that name is what is to be proven.
+    pub is_wildcard: bool,
     /// The challenge's token.
     pub token: &'a str,
-    /// `token.thumbprint` (section 8.1).
-    pub key_authorization: &'a str,
+    /// `token.thumbprint` (section 8.1) of each key that counts.
+    pub key_authorizations: &'a [String],
+    /// The account's URL.
+    pub account_url: &'a str,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// Control was seen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// How long the proof counts at most, when what was seen sets itself an end.
+    pub counts_for: Option<Duration>,
 }
 
 /// Control was not seen.
@@ -65,21 +86,26 @@ impl Failure {
 }
 
 impl Validator {
-    /// Looks once.
-    pub async fn validate(&self, kind: ChallengeKind, expectation: Expectation<'_>) -> Result<(), Failure> {
+    /// Looks once, for at most `patience`.
+    pub async fn validate(
+        &self,
+        kind: ChallengeKind,
+        expectation: Expectation<'_>,
+        patience: Duration,
+    ) -> Result<Seen, Failure> {
         let look = async {
             match kind {
-                ChallengeKind::Http01 => http01::validate(self, expectation).await,
-                ChallengeKind::Dns01 | ChallengeKind::TlsAlpn01 => Err(Failure::permanent(
-                    ProblemKind::Malformed,
-                    format!("this CA does not validate {}; use http-01", kind.as_str()),
-                )),
+                ChallengeKind::Http01 => http01::validate(self, expectation).await.map(|()| Seen::default()),
+                ChallengeKind::TlsAlpn01 => tls_alpn01::validate(self, expectation).await.map(|()| Seen::default()),
+                ChallengeKind::Dns01 | ChallengeKind::DnsAccount01 | ChallengeKind::DnsPersist01 => {
+                    dns::validate(self, kind, expectation).await
+                }
             }
         };
-        tokio::time::timeout(self.timeout, look).await.unwrap_or_else(|_| {
+        tokio::time::timeout(patience, look).await.unwrap_or_else(|_| {
             Err(Failure::transient(
                 ProblemKind::Connection,
-                format!("{} did not answer within {} seconds", expectation.identifier, self.timeout.as_secs()),
+                format!("{} did not answer within {} seconds", expectation.identifier, patience.as_secs()),
             ))
         })
     }

@@ -263,6 +263,12 @@ pub struct ChallengeObject {
     pub status: ChallengeStatus,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
+    /// Only of dns-persist-01: what a record may call the CA.
+    #[serde(default, rename = "issuer-domain-names", skip_serializing_if = "Vec::is_empty")]
+    pub issuer_domain_names: Vec<String>,
+    /// Only of dns-persist-01: the account that a record has to name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accounturi: Option<String>,
     /// Only in `valid`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validated: Option<String>,

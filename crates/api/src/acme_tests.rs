@@ -10,6 +10,8 @@ fn challenges_keep_the_order_of_members() {
         url: "https://ca.test/acme/challenge/1".into(),
         status: ChallengeStatus::Pending,
         token: Some("abc".into()),
+        issuer_domain_names: Vec::new(),
+        accounturi: None,
         validated: None,
         error: None,
     };

@@ -25,7 +25,7 @@ impl Command {
     pub(in crate::cli) fn run(self) -> Result<(), CliError> {
         let Self::Check(check) = self;
         let config = check.dir.config()?;
-        policies::load(&config.policies.folder).map_err(CliError::failed)?;
+        policies::load(&config.policies.folder, &config.validation.kinds()).map_err(CliError::failed)?;
         CaMaterial::read(&config).map_err(CliError::failed)?;
         output::print(&format!(
             "# {} is in order; in force:\n\n{}",

@@ -37,7 +37,7 @@ pub(super) async fn authorization(
 }
 
 fn show(http: &Http, authorization: &Authorization) -> Response {
-    let mut response = Json(wire::authorization(&http.urls, authorization)).into_response();
+    let mut response = Json(wire::authorization(http, authorization)).into_response();
     let is_looked_at = authorization.challenges.iter().any(|one| one.state == ChallengeState::Processing);
     if authorization.status == AuthorizationStatus::Pending && is_looked_at {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
@@ -61,7 +61,7 @@ pub(super) async fn challenge(
             authorization::respond(&http.ctx, &request, id).await?
         }
     };
-    let mut response = Json(wire::challenge(&http.urls, &challenge)).into_response();
+    let mut response = Json(wire::challenge(&http, authorization.account, &challenge)).into_response();
     let up = format!("<{}>;rel=\"up\"", http.urls.authorization(authorization.id));
     if let Ok(up) = HeaderValue::from_str(&up) {
         response.headers_mut().append(LINK, up);

@@ -134,6 +134,12 @@ impl Authorization {
         Ok(Self { status: AuthorizationStatus::Valid, ..changed })
     }
 
+    /// What was seen sets itself an end: the authorization ends then, or at its own end before.
+    #[must_use]
+    pub fn at_most_until(self, end: Timestamp) -> Self {
+        Self { expires_at: self.expires_at.min(end), ..self }
+    }
+
     /// Validation saw something else: challenge and authorization are invalid from here on, together.
     pub fn fail(self, id: ChallengeId, error: Problem) -> Result<Self, IllegalTransition> {
         if self.status != AuthorizationStatus::Pending {

@@ -64,21 +64,30 @@ pub enum ChallengeKind {
     Dns01,
     /// A self-signed certificate (RFC 8737).
     TlsAlpn01,
+    /// A TXT record at a name of the account's own (draft-ietf-acme-dns-account-label).
+    DnsAccount01,
+    /// A TXT record that stays (draft-ietf-acme-dns-persist).
+    DnsPersist01,
 }
 
 impl ChallengeKind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Http01, Self::Dns01, Self::TlsAlpn01, Self::DnsAccount01, Self::DnsPersist01];
+
     /// The word of the RFC, also the stored form.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Http01 => "http-01",
             Self::Dns01 => "dns-01",
             Self::TlsAlpn01 => "tls-alpn-01",
+            Self::DnsAccount01 => "dns-account-01",
+            Self::DnsPersist01 => "dns-persist-01",
         }
     }
 
     /// From the word of the RFC.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Http01, Self::Dns01, Self::TlsAlpn01].into_iter().find(|kind| kind.as_str() == name)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 
     /// Whether it says anything about this identifier (CHL-8): wildcards are proven in the DNS only, addresses are
@@ -86,8 +95,13 @@ impl ChallengeKind {
     pub fn can_prove(self, identifier: &Identifier) -> bool {
         match self {
             Self::Http01 | Self::TlsAlpn01 => !identifier.is_wildcard(),
-            Self::Dns01 => matches!(identifier, Identifier::Dns(_)),
+            Self::Dns01 | Self::DnsAccount01 | Self::DnsPersist01 => matches!(identifier, Identifier::Dns(_)),
         }
+    }
+
+    /// Whether clients are shown the token: a record that stays proves the account by its URL (CHL-7).
+    pub const fn shows_token(self) -> bool {
+        !matches!(self, Self::DnsPersist01)
     }
 }
 
@@ -176,6 +190,8 @@ mod tests {
             (ChallengeKind::Http01, [true, false, true]),
             (ChallengeKind::Dns01, [true, true, false]),
             (ChallengeKind::TlsAlpn01, [true, false, true]),
+            (ChallengeKind::DnsAccount01, [true, true, false]),
+            (ChallengeKind::DnsPersist01, [true, true, false]),
         ] {
             assert_eq!([&plain, &wild, &address].map(|identifier| kind.can_prove(identifier)), expected, "{kind:?}");
             assert_eq!(ChallengeKind::from_name(kind.as_str()), Some(kind));

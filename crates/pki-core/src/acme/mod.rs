@@ -6,6 +6,7 @@
 pub mod account;
 pub mod authorization;
 pub mod challenge;
+pub mod dns_proof;
 pub mod eab;
 pub mod identifiers;
 mod json;
@@ -14,3 +15,4 @@ pub mod jwk;
 pub mod jws;
 pub mod order;
 pub mod problem;
+pub mod tls_alpn;

@@ -253,13 +253,16 @@ fn challenges(errors: &mut Errors<'_>, spec: &Spec) -> Vec<ChallengeKind> {
     let mut kinds = Vec::new();
     for text in &spec.requires.challenges {
         match ChallengeKind::from_name(text) {
-            None => errors
-                .add(FIELD, format!("`{}` is not known; write `http-01`, `dns-01` or `tls-alpn-01`", shorten(text))),
+            None => errors.add(FIELD, format!("`{}` is not known; write {}", shorten(text), known_challenges())),
             Some(kind) if kinds.contains(&kind) => errors.add(FIELD, format!("`{text}` stands there twice")),
             Some(kind) => kinds.push(kind),
         }
     }
     kinds
+}
+
+fn known_challenges() -> String {
+    ChallengeKind::ALL.map(|kind| format!("`{}`", kind.as_str())).join(", ")
 }
 
 fn shorten(text: &str) -> String {

@@ -128,7 +128,7 @@ pub struct Renewal {
 pub struct Requires {
     /// `none`, `externalAccount` or `device`.
     pub binding: String,
-    /// `http-01`, `dns-01`, `tls-alpn-01`; left out when the binding is `device`.
+    /// `http-01`, `dns-01`, `tls-alpn-01`, `dns-account-01`, `dns-persist-01`; left out when the binding is `device`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub challenges: Vec<String>,
 }

@@ -102,7 +102,7 @@ const WRONG: &[(&str, &str, &str)] = &[
     (
         "[http-01]",
         "[http-02]",
-        "spec.requires.challenges: `http-02` is not known; write `http-01`, `dns-01` or `tls-alpn-01`",
+        "spec.requires.challenges: `http-02` is not known; write `http-01`, `dns-01`, `tls-alpn-01`, `dns-account-01`, `dns-persist-01`",
     ),
     (
         "  usage:",
