@@ -29,5 +29,6 @@ pub mod process;
 pub mod programs;
 pub mod rabbitmq;
 pub mod site;
+pub mod tls_alpn;
 pub mod wait;
 pub mod world;

@@ -20,4 +20,7 @@ mod responder;
 mod signed;
 mod transport;
 mod validation;
+mod validation_dns;
+mod validation_net;
+mod validation_tls;
 mod world;

@@ -174,6 +174,12 @@ async fn auz_2_and_chl_8_wildcards_and_addresses() {
         (&json!("ip"), &json!("http-01")),
         "CHL-8"
     );
+    let kinds: Vec<&str> =
+        object["challenges"].as_array().unwrap().iter().map(|one| one["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["http-01", "tls-alpn-01"], "CHL-8");
+    let tokens: std::collections::BTreeSet<&str> =
+        object["challenges"].as_array().unwrap().iter().map(|one| one["token"].as_str().unwrap()).collect();
+    assert_eq!(tokens.len(), 2, "CHL-7: each has its own");
 }
 
 #[tokio::test(flavor = "multi_thread")]

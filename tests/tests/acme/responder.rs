@@ -25,6 +25,7 @@ struct State {
     replies: Mutex<HashMap<String, Reply>>,
     changed: Condvar,
     asked: Mutex<Vec<String>>,
+    hosts: Mutex<HashMap<String, String>>,
 }
 
 /// A running server on 127.0.0.1, and on no other loopback address.
@@ -45,6 +46,11 @@ impl Responder {
         Self { state }
     }
 
+    /// Serves plain HTTP at another address, too.
+    pub(crate) fn also(&self, address: &str) {
+        listen(TcpListener::bind(address).unwrap(), &self.state, Ok);
+    }
+
     /// Says what to answer for a token.
     pub(crate) fn set(&self, token: &str, reply: Reply) {
         self.set_path(&format!("/.well-known/acme-challenge/{token}"), reply);
@@ -54,6 +60,11 @@ impl Responder {
     pub(crate) fn set_path(&self, path: &str, reply: Reply) {
         self.state.replies.lock().unwrap().insert(path.to_owned(), reply);
         self.state.changed.notify_all();
+    }
+
+    /// The `Host` with which a token was asked for the last time.
+    pub(crate) fn host(&self, token: &str) -> String {
+        self.state.hosts.lock().unwrap()[&format!("/.well-known/acme-challenge/{token}")].clone()
     }
 
     /// How often a token was asked for.
@@ -67,7 +78,15 @@ where
     S: std::io::Read + Write,
     F: Fn(TcpStream) -> std::io::Result<S> + Clone + Send + 'static,
 {
-    let (listener, state) = (TcpListener::bind(port.address()).unwrap(), Arc::clone(state));
+    listen(TcpListener::bind(port.address()).unwrap(), state, accept);
+}
+
+fn listen<S, F>(listener: TcpListener, state: &Arc<State>, accept: F)
+where
+    S: std::io::Read + Write,
+    F: Fn(TcpStream) -> std::io::Result<S> + Clone + Send + 'static,
+{
+    let state = Arc::clone(state);
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let (state, accept) = (Arc::clone(&state), accept.clone());
@@ -87,6 +106,8 @@ fn answer<S: std::io::Read + Write>(stream: S, state: &State) -> std::io::Result
     }
     let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
     state.asked.lock().unwrap().push(path.clone());
+    let host = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("host: ").map(str::to_owned));
+    state.hosts.lock().unwrap().insert(path.clone(), host.unwrap_or_default());
     let replies = state.replies.lock().unwrap();
     let is_held = |replies: &mut HashMap<String, Reply>| matches!(replies.get(&path), Some(Reply::Hold));
     let replies = state.changed.wait_while(replies, is_held).unwrap();

@@ -170,16 +170,22 @@ impl Order {
     }
 }
 
-/// An http-01 challenge.
+/// A challenge with a token.
 pub(crate) struct Challenge {
     pub(crate) url: String,
     pub(crate) token: String,
 }
 
 impl Challenge {
+    /// The http-01 challenge.
     pub(crate) async fn of(account: &Account, authorization: &str) -> Self {
+        Self::of_kind(account, authorization, "http-01").await
+    }
+
+    pub(crate) async fn of_kind(account: &Account, authorization: &str, kind: &str) -> Self {
         let object = account.get(authorization).await.expect("reading an authorization", 200, "").json();
-        let challenge = object["challenges"].as_array().unwrap().iter().find(|one| one["type"] == "http-01").unwrap();
+        let challenge = object["challenges"].as_array().unwrap().iter().find(|one| one["type"] == kind);
+        let challenge = challenge.unwrap_or_else(|| panic!("no {kind}: {object:#}"));
         let text = |name: &str| challenge[name].as_str().unwrap().to_owned();
         Self { url: text("url"), token: text("token") }
     }
