@@ -22,11 +22,16 @@ pub(in crate::validation) struct Text {
     pub(in crate::validation) life: Duration,
 }
 
-/// What one step along the CNAMEs came to.
-enum Step {
+/// What one answer comes to, and how many CNAMEs it has on the way there.
+struct Step {
+    hops: usize,
+    outcome: Outcome,
+}
+
+enum Outcome {
     Found(Vec<Text>),
-    /// Where the last CNAME leads, and how many there were.
-    Onward(Name, usize),
+    /// Where the last CNAME leads.
+    Onward(Name),
 }
 
 impl Resolver {
@@ -36,21 +41,22 @@ impl Resolver {
         let mut place = fqdn(name)?;
         let mut followed = 0;
         loop {
-            let mut lists = Vec::new();
-            let mut onward = None;
+            let (mut lists, mut onward, mut hops) = (Vec::new(), None, 0);
             for answer in self.ask_sources(guard, &place).await? {
-                match step(&place, &answer) {
-                    Step::Found(texts) => lists.push(texts),
+                let step = step(&place, &answer);
+                hops = hops.max(step.hops);
+                match step.outcome {
+                    Outcome::Found(texts) => lists.push(texts),
                     // Servers of one zone that disagree about a CNAME: the first leads on.
-                    Step::Onward(target, hops) => drop(onward.get_or_insert((target, hops))),
+                    Outcome::Onward(target) => drop(onward.get_or_insert(target)),
                 }
             }
-            let Some((target, hops)) = onward else { return all_with_records(name, &place, lists) };
             followed += hops;
             if followed > MAX_CNAMES {
                 let detail = format!("{name} is an alias of an alias, more than {MAX_CNAMES} times over");
                 return Err(Failure::permanent(ProblemKind::Dns, detail));
             }
+            let Some(target) = onward else { return all_with_records(name, &place, lists) };
             place = target;
         }
     }
@@ -102,7 +108,7 @@ fn step(name: &Name, answer: &DnsResponse) -> Step {
         let here = answer.answers.iter().filter(|record| record.name == place);
         let texts: Vec<Text> = here.clone().filter_map(text).collect();
         if !texts.is_empty() {
-            return Step::Found(texts);
+            return Step { hops, outcome: Outcome::Found(texts) };
         }
         let target = here.clone().find_map(|record| match &record.data {
             RData::CNAME(target) => Some(target.0.clone()),
@@ -110,8 +116,8 @@ fn step(name: &Name, answer: &DnsResponse) -> Step {
         });
         match target {
             Some(target) if hops <= MAX_CNAMES => (place, hops) = (target, hops + 1),
-            _ if hops > 0 => return Step::Onward(place, hops),
-            _ => return Step::Found(Vec::new()),
+            _ if hops > 0 => return Step { hops, outcome: Outcome::Onward(place) },
+            _ => return Step { hops, outcome: Outcome::Found(Vec::new()) },
         }
     }
 }
