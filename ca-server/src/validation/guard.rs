@@ -59,12 +59,14 @@ impl Guard {
 }
 
 /// Where packets for an address go: IPv4 addresses are also written as IPv6 ones, for the machine itself (RFC 4291
-/// section 2.5.5) and for translators on the way (RFC 6052 section 2.1, RFC 3056 section 2).
+/// section 2.5.5) and for translators on the way (RFC 6052 section 2.1, RFC 8215, RFC 3056 section 2).
 fn destination(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address else { return address };
     let embedded = |high: u16, low: u16| IpAddr::V4(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)));
     match v6.segments() {
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => embedded(high, low),
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x64, 0xff9b, 1, _, _, _, high, low] | [0x2002, high, low, ..] => {
+            embedded(high, low)
+        }
         [0, 0, 0, 0, 0, 0, high, low] if high != 0 => embedded(high, low),
         _ => address.to_canonical(),
     }
@@ -78,8 +80,11 @@ fn reaches(own: SocketAddr, address: IpAddr, port: u16) -> bool {
 
 fn never_honest(address: IpAddr) -> Option<&'static str> {
     /// Where clouds answer with credentials.
-    const METADATA: [IpAddr; 2] = [
+    const METADATA: [IpAddr; 5] = [
         IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
+        IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+        IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
+        IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
         IpAddr::V6(std::net::Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
     ];
     if METADATA.contains(&address) {
@@ -131,6 +136,9 @@ mod tests {
             "[fd00:ec2::254]:80",
             "[64:ff9b::169.254.169.254]:80",
             "[64:ff9b::127.0.0.1]:80",
+            "[64:ff9b:1::127.0.0.1]:80",
+            "100.100.100.200:80",
+            "168.63.129.16:80",
             "[2002:7f00:1::1]:80",
             "[::127.0.0.1]:80",
             "0.1.2.3:80",

@@ -147,7 +147,7 @@ async fn ord_6_a_life_that_is_asked_for_is_given_or_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn auz_2_and_chl_8_wildcards_and_addresses() {
+async fn auz_2_and_chl_7_and_8_wildcards_and_addresses() {
     let world = World::shared().await;
     let (account, name) = (world.account().await, fresh_name());
     let wild = json!({ "identifiers": identifiers(&[&format!("*.{name}"), &name]), "profile": "wild" });

@@ -45,7 +45,7 @@ async fn val_1_the_key_at_validation_counts_and_the_one_that_asked_for_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn val_3_ipv6_first_then_ipv4_and_ipi_3_addresses() {
+async fn val_3_and_ipi_3_and_4_ipv6_goes_first_and_addresses_are_certified() {
     let dns = Dns::start(&["clients.test"]).await;
     let resolver = dns.address();
     let options = ["--open-acme", "--domain", "clients.test", "--network", "::1/128"];
@@ -94,6 +94,22 @@ async fn val_3_ipv6_first_then_ipv4_and_ipi_3_addresses() {
         "IPI-3, IPI-4: {names:?}"
     );
     assert_eq!(certificate.subject().iter().count(), 0, "IPI-4: no address in the subject");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ipi_1_addresses_have_one_spelling() {
+    let world = World::shared().await;
+    let account = world.account().await;
+    let url = account.client.url("newOrder");
+    for wrong in
+        ["127.0.0.01", "127.1", "[::1]", "0:0:0:0:0:0:0:1", "FD00::1", "fe80::1%lo", "127.0.0.0/8", "::ffff:127.0.0.1"]
+    {
+        let sent = json!({ "identifiers": [{ "type": "ip", "value": wrong }] });
+        account.post(&url, &sent).await.expect(&format!("IPI-1, IPI-3: {wrong}"), 400, "malformed");
+    }
+    let sent = json!({ "identifiers": [{ "type": "dns", "value": "127.0.0.1" }] });
+    let answer = account.post(&url, &sent).await;
+    assert_eq!(answer.status, 400, "IPI-4: an address is no DNS name: {answer}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -74,13 +74,13 @@ impl Resolver {
                 let zone = none.soa.map(|record| record.name.clone()).filter(|zone| zone.zone_of(name));
                 zone.ok_or_else(|| unknown(name))
             }
-            Err(error) => Err(explain(shown(name), "zone", &error)),
+            Err(error) => Err(explain(name, "zone", &error)),
         }
     }
 
     async fn servers_of(&self, zone: &Name, port: u16) -> Result<Vec<SocketAddr>, Failure> {
         let answer = ask(&self.upstream(zone)?.exchange, zone, RecordType::NS, true).await;
-        let answer = answer.map_err(|error| explain(shown(zone), "name server", &error))?;
+        let answer = answer.map_err(|error| explain(zone, "name server", &error))?;
         let names = answer.answers.iter().filter_map(|record| match &record.data {
             RData::NS(name) => Some(name.0.clone()),
             _ => None,

@@ -7,7 +7,6 @@
 mod authorities;
 mod texts;
 
-use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,7 +91,7 @@ impl Resolver {
 
     async fn addresses_of(&self, name: &Name) -> Result<Vec<IpAddr>, Failure> {
         let found = self.upstream(name)?.addresses.lookup_ip(name.clone()).await;
-        let found = found.map_err(|error| explain(&shown(name), "an address", &error))?;
+        let found = found.map_err(|error| explain(name, "address", &error))?;
         let mut addresses: Vec<IpAddr> = found.iter().collect();
         addresses.sort_by_key(|address| address.is_ipv4());
         addresses.dedup();
@@ -165,17 +164,13 @@ fn shown(name: &Name) -> String {
     text
 }
 
-fn explain(name: impl Display, what: &str, error: &NetError) -> Failure {
+fn explain(name: &Name, what: &str, error: &NetError) -> Failure {
+    let name = shown(name);
     let detail = match error {
         NetError::Dns(DnsError::NoRecordsFound(none)) if none.response_code == ResponseCode::NXDomain => {
-            format!(
-                "{name} has no {} in DNS: there is no such name",
-                what.trim_start_matches("an ").trim_start_matches("a ")
-            )
+            format!("{name} has no {what} in DNS: there is no such name")
         }
-        NetError::Dns(DnsError::NoRecordsFound(_)) => {
-            format!("{name} has no {} in DNS", what.trim_start_matches("an ").trim_start_matches("a "))
-        }
+        NetError::Dns(DnsError::NoRecordsFound(_)) => format!("{name} has no {what} in DNS"),
         NetError::Dns(DnsError::ResponseCode(code)) => format!("DNS answered {code} for {name}"),
         NetError::Timeout => format!("DNS did not answer in time for {name}"),
         _ => format!("DNS could not answer for {name}: check the resolvers of `[validation]`"),

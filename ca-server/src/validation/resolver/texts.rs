@@ -92,7 +92,7 @@ pub(super) async fn ask(
 
 /// What is said of a name without TXT records: that the name is there and has others is a matter of control.
 pub(super) fn missing(name: &Name, error: &NetError) -> Failure {
-    let mut failure = explain(shown(name), "TXT record", error);
+    let mut failure = explain(name, "TXT record", error);
     if let NetError::Dns(DnsError::NoRecordsFound(none)) = error
         && none.response_code == hickory_resolver::proto::op::ResponseCode::NoError
     {
