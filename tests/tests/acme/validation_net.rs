@@ -101,9 +101,7 @@ async fn ipi_1_addresses_have_one_spelling() {
     let world = World::shared().await;
     let account = world.account().await;
     let url = account.client.url("newOrder");
-    for wrong in
-        ["127.0.0.01", "127.1", "[::1]", "0:0:0:0:0:0:0:1", "FD00::1", "fe80::1%lo", "127.0.0.0/8", "::ffff:127.0.0.1"]
-    {
+    for wrong in ["127.0.0.01", "127.1", "[::1]", "::1%lo", "127.0.0.0/8", "::ffff:127.0.0.1", ""] {
         let sent = json!({ "identifiers": [{ "type": "ip", "value": wrong }] });
         account.post(&url, &sent).await.expect(&format!("IPI-1, IPI-3: {wrong}"), 400, "malformed");
     }
@@ -154,7 +152,11 @@ async fn val_4_loopback_is_not_looked_at_unless_it_is_allowed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn chl_4_nobody_waits_for_the_slow_targets_of_another() {
-    let world = World::start(&["--open-acme"]).await;
+    // No look of the slow account ends before the test does.
+    let world = World::start_configured(&["--open-acme"], |config| {
+        config["validation"]["timeout_seconds"] = 120.into();
+    })
+    .await;
     let (slow, quick) = (world.account().await, world.account().await);
     let mut held = Vec::new();
     for _ in 0..80 {
