@@ -57,9 +57,10 @@ impl Dns {
         for (name, verb) in [("add", "add"), ("remove", "delete")] {
             write(&folder.path().join(name), script(address, verb), 0o755);
         }
-        // Where AppArmor confines the program, it does so by its path, and to the folders of Debian's own service.
+        // Where AppArmor confines the program, it does so by its path, and to the folders of Debian's own service. Copied by
+        // another process: a file that this one had open for writing may still be so in a child of another test.
         let program = folder.path().join("named");
-        std::fs::copy(BINARY, &program).unwrap();
+        crate::process::run(Command::new("cp").arg(BINARY).arg(&program)).await.success();
         let mut command = Command::new(program);
         command.arg("-g").args(["-n", "1", "-c"]).arg(folder.path().join("named.conf"));
         let mut process = Process::start("named", &mut command, folder.path().join("named.log"));
