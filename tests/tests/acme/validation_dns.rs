@@ -313,3 +313,19 @@ async fn val_6_every_authoritative_server_that_answers_must_have_the_record() {
     let seen = decision(&account, &challenge).await;
     assert_eq!(seen["status"], "valid", "VAL-6: {seen:#}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chl_9_a_resolver_that_is_away_is_told_as_such() {
+    let nobody = tests::ports::Port::take();
+    let world = world(|validation| {
+        validation.insert("resolvers".into(), vec![nobody.address()].into());
+    })
+    .await;
+    let account = world.account().await;
+    let (order, challenge) = begun(&account, "any.clients.test").await;
+    let begun = std::time::Instant::now();
+    let seen = decision(&account, &challenge).await;
+    assert_eq!(problem(&seen), "dns", "CHL-9: {seen:#}");
+    assert!(begun.elapsed().as_secs() < 20, "CHL-6: {:?}", begun.elapsed());
+    assert_eq!(order.settled(&account).await["status"], "invalid");
+}

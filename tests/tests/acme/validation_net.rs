@@ -178,3 +178,63 @@ async fn chl_4_nobody_waits_for_the_slow_targets_of_another() {
     assert_eq!(still, 16, "CHL-4: the rest of the slow account's looks wait for their turn");
     held.iter().for_each(|challenge| world.responder.set(&challenge.token, Reply::Status(404)));
 }
+
+/// An IPv6 address that swallows every attempt: its queue of connections is full and nobody takes any.
+async fn silent_ipv6(
+    port: u16,
+) -> (tokio::net::TcpListener, Vec<tokio::task::JoinHandle<std::io::Result<tokio::net::TcpStream>>>) {
+    let socket = tokio::net::TcpSocket::new_v6().unwrap();
+    socket.bind((Ipv6Addr::LOCALHOST, port).into()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let connect = || tokio::spawn(tokio::net::TcpStream::connect((Ipv6Addr::LOCALHOST, port)));
+    let mut clients: Vec<_> = (0..8).map(|_| connect()).collect();
+    // Those that the queue has room for are connected; the others wait for an answer.
+    tests::wait::until_true("the queue to be full", 10, async || {
+        clients.push(connect());
+        let probe = tokio::net::TcpStream::connect((Ipv6Addr::LOCALHOST, port));
+        tokio::time::timeout(std::time::Duration::from_millis(200), probe).await.is_err()
+    })
+    .await;
+    (listener, clients)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn val_3_ipv4_is_tried_beside_an_ipv6_address_that_is_silent() {
+    let dns = Dns::start(&["clients.test"]).await;
+    let resolver = dns.address();
+    let world = World::start_configured(&["--open-acme", "--domain", "clients.test"], |config| {
+        config["validation"]["resolvers"] = vec![resolver].into();
+        config["validation"]["timeout_seconds"] = 60.into();
+    })
+    .await;
+    let account = world.account().await;
+    dns.update(&["add two.clients.test 0 A 127.0.0.1", "add two.clients.test 0 AAAA ::1"]);
+    let silent = silent_ipv6(world.http_port).await;
+    let order = world.order(&account, &["two.clients.test"]).await;
+    let challenge = world.answer(&account, &order.authorizations()[0]).await;
+    let begun = Instant::now();
+    account.post(&challenge.url, &json!({})).await.expect("CHL-2", 200, "");
+    assert_eq!(order.settled(&account).await["status"], "ready", "VAL-3");
+    // An address alone may take half of the time there is: 30 seconds.
+    assert!(begun.elapsed().as_secs() < 15, "VAL-3: {:?}", begun.elapsed());
+    drop(silent);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn val_2_the_number_of_redirects_is_configured() {
+    let world = World::start_configured(&["--open-acme"], |config| {
+        config["validation"]["max_redirects"] = 1.into();
+    })
+    .await;
+    let account = world.account().await;
+    for (redirects, expected) in [(1, "valid"), (2, "invalid")] {
+        let order = world.order(&account, &[&fresh_name()]).await;
+        let challenge = Challenge::of(&account, &order.authorizations()[0]).await;
+        let right = format!("{}.{}", challenge.token, account.key.thumbprint());
+        world.responder.set(&challenge.token, Reply::Redirect(format!("/{redirects}")));
+        world.responder.set_path("/2", Reply::Redirect("/1".to_owned()));
+        world.responder.set_path("/1", Reply::Body(right));
+        account.post(&challenge.url, &json!({})).await.expect("CHL-2", 200, "");
+        assert_eq!(challenge.decided(&account).await["status"], expected, "VAL-2: {redirects}");
+    }
+}
