@@ -163,6 +163,19 @@ mod tests {
             .map_err(|problem| problem.kind.name())
     }
 
+    proptest::proptest! {
+        /// Whoever runs a zone writes what they like.
+        #[test]
+        fn any_record_is_read_or_refused(issuer in "(ca.test)?", text in ".{0,200}", bytes: Vec<u8>) {
+            let issuers = ["ca.test".to_owned()];
+            let now = Timestamp::from_unix_seconds(1000);
+            let wanted = Standing { issuers: &issuers, account_url: ACCOUNT, is_wildcard: true, now };
+            let record = format!("{issuer};{text}");
+            let found = find_standing([record.as_bytes(), bytes.as_slice()], wanted);
+            proptest::prop_assert!(found.is_err(), "the account's URL stands nowhere");
+        }
+    }
+
     #[test]
     fn dns_2_standing_records_are_for_one_ca_and_one_account() {
         let ours = format!("ca.test; accounturi={ACCOUNT}");

@@ -112,6 +112,16 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        /// The other side sends what it likes.
+        #[test]
+        fn any_bytes_are_refused(bytes: Vec<u8>) {
+            let name = Identifier::parse("dns", "a.test").unwrap();
+            proptest::prop_assert!(check(&bytes, &name, &["a.b".to_owned()]).is_err());
+            proptest::prop_assert!(public_key(&bytes).is_none());
+        }
+    }
+
     #[test]
     fn what_is_no_certificate_is_told_apart() {
         let name = Identifier::parse("dns", "a.test").unwrap();
