@@ -184,15 +184,15 @@ async fn already_finished(ctx: &Context, certificate: CertificateRecord) -> Resu
 /// Both the recording and the releasing transaction look again at who asked: a revocation in between wins.
 async fn require_active(tx: &mut Tx<'_>, plan: &CertificateRecord) -> Result<(), FlowError> {
     let lost = |who: &str| FlowError::problem(ProblemKind::Unauthorized, format!("the {who} was taken out of service"));
-    if let Some(id) = plan.account {
-        if accounts::hold(tx, id).await? != Some(AccountStatus::Valid) {
-            return Err(lost("account"));
-        }
+    if let Some(id) = plan.account
+        && accounts::hold(tx, id).await? != Some(AccountStatus::Valid)
+    {
+        return Err(lost("account"));
     }
-    if let Some(id) = plan.device {
-        if !devices::hold(tx, id).await?.is_some_and(DeviceState::is_in_service) {
-            return Err(lost("device"));
-        }
+    if let Some(id) = plan.device
+        && !devices::hold(tx, id).await?.is_some_and(DeviceState::is_in_service)
+    {
+        return Err(lost("device"));
     }
     Ok(())
 }
