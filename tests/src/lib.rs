@@ -21,6 +21,7 @@ pub mod disk;
 pub mod dns;
 pub mod folders;
 pub mod https;
+pub mod manual;
 pub mod nginx;
 pub mod ports;
 #[path = "../../crates/store/tests/support/postgres.rs"]
@@ -31,4 +32,5 @@ pub mod rabbitmq;
 pub mod site;
 pub mod tls_alpn;
 pub mod wait;
+pub mod webroot;
 pub mod world;
