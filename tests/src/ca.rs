@@ -49,6 +49,12 @@ impl Ca {
         ca
     }
 
+    /// Makes a CA on a PostgreSQL database of its own, with further options of `init`, without starting it.
+    pub async fn init_on_postgres(options: &[&str]) -> Self {
+        let database = tokio::task::spawn_blocking(|| Postgres::shared().new_database()).await.unwrap();
+        Self::init_with(&[], &[options, &["--database", &database]].concat()).await
+    }
+
     /// Makes a CA without starting it.
     pub async fn init(profiles: &[Profile]) -> Self {
         Self::init_with(profiles, &[]).await
@@ -179,6 +185,14 @@ impl Ca {
         self.ready().await;
     }
 
+    /// Starts it so that it refuses each `n`-th good nonce (protocols NON-8), and waits until it is ready.
+    pub async fn serve_refusing_nonces(&mut self, n: u32) {
+        let mut command = self.serve_command();
+        command.env("PILOTLIGHT_REFUSE", format!("ca.nonce:{n}"));
+        self.launch(command);
+        self.ready().await;
+    }
+
     fn launch(&mut self, mut command: Command) {
         assert!(self.process.is_none(), "the CA runs already");
         self.process = Some(Process::start("ca-server", &mut command, self.log_file()));
@@ -277,7 +291,7 @@ impl Profile {
 /// The program, with nothing in its environment that was meant for another.
 fn program() -> Command {
     let mut command = Command::new(&Programs::get().ca_server);
-    command.env_remove("PILOTLIGHT_FAILPOINT").env_remove("PILOTLIGHT_DIR").env("NO_COLOR", "1");
+    command.env_remove("PILOTLIGHT_FAILPOINT").env_remove("PILOTLIGHT_REFUSE").env_remove("PILOTLIGHT_DIR").env("NO_COLOR", "1");
     command
 }
 

@@ -1,0 +1,17 @@
+//! The ACME clients that people use, unmodified, against a real `ca-server`: one file a client. The commands are those of
+//! `docs/clients.md`, typed as they stand there; `table` keeps that page and these tests together.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "tests fail by panicking"
+)]
+
+mod acme_tiny;
+mod certbot;
+mod client;
+mod dehydrated;
+mod lego;
+mod uacme;
+mod world;
