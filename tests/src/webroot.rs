@@ -1,8 +1,8 @@
-//! A web server for the files of one folder, on a port of loopback: what `http://NAME/` is for the validator.
+//! A web server on a port of loopback, for files or for what a function says: what `http://NAME/` is for the validator.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -17,8 +17,13 @@ pub struct Webroot {
 }
 
 impl Webroot {
-    /// Serves `folder`, whatever the name in the request.
+    /// Serves the files of `folder`, whatever the name in the request.
     pub fn start(port: &Port, folder: PathBuf) -> Self {
+        Self::answering(port, move |path| if path.contains("..") { None } else { std::fs::read(folder.join(path)).ok() })
+    }
+
+    /// Serves what `content` has for a path without its first slash.
+    pub fn answering(port: &Port, content: impl Fn(&str) -> Option<Vec<u8>> + Send + 'static) -> Self {
         let (address, over) = (port.address(), Arc::new(AtomicBool::new(false)));
         let (listener, seen) = (TcpListener::bind(&address).unwrap(), Arc::clone(&over));
         let thread = std::thread::spawn(move || {
@@ -27,7 +32,7 @@ impl Webroot {
                     return;
                 }
                 // A client that hangs up is its own affair.
-                let _ = answer(&stream, &folder);
+                let _ = answer(&stream, &content);
             }
         });
         Self { address, over, thread: Some(thread) }
@@ -42,7 +47,7 @@ impl Drop for Webroot {
     }
 }
 
-fn answer(stream: &TcpStream, folder: &Path) -> std::io::Result<()> {
+fn answer(stream: &TcpStream, content: &impl Fn(&str) -> Option<Vec<u8>>) -> std::io::Result<()> {
     stream.set_read_timeout(Some(std::time::Duration::from_secs(5)))?;
     let mut lines = BufReader::new(stream).lines();
     let first = lines.next().unwrap_or_else(|| Ok(String::new()))?;
@@ -52,8 +57,7 @@ fn answer(stream: &TcpStream, folder: &Path) -> std::io::Result<()> {
         }
     }
     let path = first.split(' ').nth(1).unwrap_or_default().trim_start_matches('/');
-    let found = if path.contains("..") { None } else { std::fs::read(folder.join(path)).ok() };
-    let (status, body) = found.map_or_else(|| ("404 Not Found", b"nothing here\n".to_vec()), |body| ("200 OK", body));
+    let (status, body) = content(path).map_or_else(|| ("404 Not Found", b"nothing here\n".to_vec()), |body| ("200 OK", body));
     let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
     (&mut &*stream).write_all(&[head.as_bytes(), &body].concat())
 }

@@ -9,9 +9,12 @@
 )]
 
 mod acme_tiny;
+mod alpn;
 mod certbot;
 mod client;
 mod dehydrated;
+mod instant_acme;
 mod lego;
+mod rustls_acme;
 mod uacme;
 mod world;

@@ -33,6 +33,8 @@ pub(crate) struct Setting {
     pub(crate) postgres: bool,
     /// Refuses each n-th good nonce (NON-8).
     pub(crate) refuse_nonces: Option<u32>,
+    /// The life of its certificates, instead of 30 days.
+    pub(crate) seconds: Option<u32>,
 }
 
 /// The CA and its surroundings.
@@ -71,7 +73,9 @@ impl World {
             tokio::join!(Ca::init_with(&[], options), Dns::start(&[ZONE]))
         };
         let (http, tls, folder) = (Port::take(), Port::take(), Folder::new());
-        write(&ca.dir().join("policies/server.yaml"), SERVER, 0o644);
+        let short = setting.seconds.map(|seconds| format!("lifetime: {seconds}s\n  backdate: 0s"));
+        let policy = short.map_or(SERVER.to_owned(), |short| SERVER.replace("lifetime: 30d\n  backdate: 1m", &short));
+        write(&ca.dir().join("policies/server.yaml"), policy, 0o644);
         let mut directory = String::new();
         ca.configure(|config| {
             let validation = config["validation"].as_table_mut().unwrap();
