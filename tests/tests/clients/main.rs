@@ -8,6 +8,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod acme_sh;
 mod acme_tiny;
 mod alpn;
 mod certbot;
@@ -18,3 +19,4 @@ mod lego;
 mod rustls_acme;
 mod uacme;
 mod world;
+mod xcrypto;
