@@ -13,6 +13,9 @@ use crate::wait;
 /// Where Debian puts it.
 pub const BINARY: &str = "/usr/sbin/nginx";
 
+/// What one answers that is no proxy.
+const SERVED: &str = r#"location / { return 200 "served\n"; }"#;
+
 /// A running nginx that serves HTTPS with the certificate of one `live/NAME` folder.
 pub struct Nginx {
     process: Option<Process>,
@@ -30,11 +33,24 @@ impl Nginx {
 
     /// Configures one without starting it.
     pub fn prepare(live: &Path) -> Self {
-        let (folder, port) = (Folder::new(), Port::take());
-        for name in ["body", "proxy", "fastcgi", "uwsgi", "scgi"] {
-            folder.sub(name);
-        }
+        let (folder, port) = (prepared(), Port::take());
         std::fs::write(folder.path().join("nginx.conf"), configuration(folder.path(), live, &port)).unwrap();
+        Self { process: None, port, folder }
+    }
+
+    /// Configures one that terminates TLS at `port` in front of an HTTPS server at `backend`, whose certificate it checks
+    /// against the roots in a PEM file.
+    pub fn prepare_proxy(port: Port, live: &Path, backend: &str, roots: &Path) -> Self {
+        let folder = prepared();
+        let location = format!(
+            "location / {{\n            proxy_pass https://{backend};\n            proxy_ssl_name localhost;\n            \
+             proxy_ssl_server_name on;\n            proxy_ssl_verify on;\n            \
+             proxy_ssl_trusted_certificate {};\n            proxy_set_header Host $http_host;\n            \
+             proxy_set_header X-Forwarded-For $remote_addr;\n        }}",
+            roots.display()
+        );
+        let text = configuration(folder.path(), live, &port).replace(SERVED, &location);
+        std::fs::write(folder.path().join("nginx.conf"), text).unwrap();
         Self { process: None, port, folder }
     }
 
@@ -84,6 +100,15 @@ impl Nginx {
     }
 }
 
+/// A folder with the places that nginx writes to.
+fn prepared() -> Folder {
+    let folder = Folder::new();
+    for name in ["body", "proxy", "fastcgi", "uwsgi", "scgi"] {
+        folder.sub(name);
+    }
+    folder
+}
+
 fn launch(folder: &Folder) -> Process {
     let mut command = Command::new(BINARY);
     command.arg("-p").arg(folder.path()).arg("-c").arg(folder.path().join("nginx.conf"));
@@ -118,7 +143,7 @@ http {{
         server_name localhost;
         ssl_certificate {current}/fullchain.pem;
         ssl_certificate_key {current}/key.pem;
-        location / {{ return 200 "served\n"; }}
+        {SERVED}
     }}
 }}
 "#,

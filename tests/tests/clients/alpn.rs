@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use rcgen::{CertificateParams, CustomExtension, KeyPair};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls_pki_types::PrivateKeyDer;
 use tests::ports::Port;
 
@@ -14,12 +15,15 @@ pub(crate) fn show(port: &Port, name: &str, digest: &[u8]) {
     params.custom_extensions = vec![CustomExtension::new_acme_identifier(digest)];
     let key = KeyPair::generate().unwrap();
     let certificate = params.self_signed(&key).unwrap();
+    let private = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let signing = rustls::crypto::ring::sign::any_supported_type(&private).unwrap();
+    // rustls would look into the certificate before it shows it, and stumble over the critical extension.
+    let shown = SingleCertAndKey::from(CertifiedKey::new(vec![certificate.der().clone()], signing));
     let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
-        .unwrap();
+        .with_cert_resolver(Arc::new(shown));
     config.alpn_protocols = vec![b"acme-tls/1".to_vec()];
     let (listener, config) = (TcpListener::bind(port.address()).unwrap(), Arc::new(config));
     std::thread::spawn(move || {

@@ -11,11 +11,14 @@
 mod acme_sh;
 mod acme_tiny;
 mod alpn;
+mod caddy;
 mod certbot;
 mod client;
 mod dehydrated;
 mod instant_acme;
 mod lego;
+mod mod_md;
+mod proxy;
 mod rustls_acme;
 mod uacme;
 mod world;

@@ -104,11 +104,6 @@ impl World {
         self.webroot = None;
     }
 
-    /// Serves the webroot again.
-    pub(crate) fn open_webroot(&mut self) {
-        self.webroot = Some(Webroot::start(&self.http, self.webroot()));
-    }
-
     /// Holds a chain that a client stored against the root, the names, and the key beside it; its leaf.
     #[track_caller]
     pub(crate) fn must_be_good(&self, file: &Path, key: &Path, names: &[&str], kind: Kind) -> Leaf {
