@@ -71,6 +71,23 @@ async fn non_4_and_8_acme_sh_goes_on_after_refused_nonces() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn ari_4_acme_sh_says_what_it_replaces_and_goes_on_without_where_that_is_refused() {
+    let world = World::open().await;
+    let client = Client::new(&world, None);
+    client.must(&["register"], &[]).await;
+    let names = ["web.site.test", "www.site.test"];
+    client.must(&["issue", "http-01"], &names).await;
+    let chain = client.folder.path().join("chain.pem");
+    let first = std::fs::read(&chain).unwrap();
+    let said = client.must(&["renew", "http-01"], &names).await;
+    assert!(said.contains("window from") && !said.contains("without replaces"), "ARI-1: {said}");
+    std::fs::write(&chain, first).unwrap();
+    let said = client.must(&["renew", "http-01"], &names).await;
+    assert!(said.contains("without replaces"), "ARI-4: replaced already: {said}");
+    client.leaf(&names);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn acme_sh_with_an_external_account_key_proves_a_wildcard_by_dns() {
     let world = World::bound().await;
     let refused = Client::new(&world, None).try_to(&["register"], &[]).await;

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use instant_acme::{
-    Account, AccountCredentials, AuthorizationStatus, ChallengeType, ExternalAccountKey, Identifier, NewAccount, NewOrder,
+    Account, AccountCredentials, AuthorizationStatus, CertificateIdentifier, ChallengeType, ExternalAccountKey, Identifier, NewAccount, NewOrder,
     OrderStatus, RetryPolicy, RevocationReason, RevocationRequest,
 };
 use rcgen::{CertificateParams, DistinguishedName, KeyPair};
@@ -109,6 +109,36 @@ async fn instant_acme_from_its_registration_to_its_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn non_8_instant_acme_goes_on_after_refused_nonces() {
     lives_through(&World::start(Setting { refuse_nonces: Some(3), ..Setting::default() }).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ari_1_to_4_instant_acme_asks_when_to_renew_and_says_what_it_replaces() {
+    let world = World::open().await;
+    let (account, _) = register(&world, None).await;
+    let names = ["web.site.test", "www.site.test"];
+    let first = issue(&world, &account, &names, ChallengeType::Http01).await;
+    let certificate = first.certificate();
+    let id = CertificateIdentifier::try_from(&certificate).unwrap();
+    let (info, delay) = account.renewal_info(&id).await.unwrap();
+    let (start, end) = (info.suggested_window.start.unix_timestamp(), info.suggested_window.end.unix_timestamp());
+    assert!(first.leaf.not_before < start && start < end && end < first.leaf.not_after, "ARI-3: {info:?}");
+    assert!(delay.as_secs() > 0, "ARI-2: {delay:?}");
+
+    let identifiers = names.map(|name| Identifier::Dns(name.to_owned()));
+    let order = || NewOrder::new(&identifiers).replaces(id.clone());
+    let second = complete(&world, &account, order(), &names, ChallengeType::Http01).await;
+    assert_ne!(first.leaf.serial, second.leaf.serial);
+    let Err(instant_acme::Error::Api(problem)) = account.new_order(&order()).await else {
+        panic!("ARI-4: replaced twice")
+    };
+    assert_eq!(problem.r#type.as_deref(), Some("urn:ietf:params:acme:error:alreadyReplaced"), "ARI-4");
+
+    let certificate = second.certificate();
+    account.revoke(&RevocationRequest { certificate: &certificate, reason: None }).await.unwrap();
+    let id = CertificateIdentifier::try_from(&certificate).unwrap();
+    let (info, _) = account.renewal_info(&id).await.unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    assert!(info.suggested_window.end.unix_timestamp() <= i64::try_from(now).unwrap() + 1, "ARI-3: {info:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

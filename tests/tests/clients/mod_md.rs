@@ -5,12 +5,10 @@ use tests::wait;
 use crate::client::Client;
 use crate::world::{Kind, World, print_version};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn mod_md_gets_a_certificate_for_its_site() {
+async fn gets_a_certificate(mut world: World, client: Client) {
     print_version("mod_md", &["dpkg-query", "-W", "-f", "${Version}", "libapache2-mod-md"]).await;
-    let mut world = World::open().await;
     world.close_webroot();
-    let (client, name) = (Client::new(&world, "mod_md"), "apache.site.test");
+    let name = "apache.site.test";
     let mut process = client.start("run", &[name]);
     let log = client.file("error.log");
     wait::until_true("mod_md to have a certificate", 60, async || {
@@ -28,4 +26,19 @@ async fn mod_md_gets_a_certificate_for_its_site() {
     .await;
     world.must_be_good(&chain, &key, &[name], Kind::Rsa);
     process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mod_md_by_http() {
+    let world = World::open().await;
+    let client = Client::new(&world, "mod_md");
+    gets_a_certificate(world, client).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mod_md_with_an_external_account_key_by_tls() {
+    let world = World::bound().await;
+    let mut client = Client::new(&world, "mod_md").with("CHALLENGE", "tls-alpn-01");
+    client.bind(&world).await;
+    gets_a_certificate(world, client).await;
 }

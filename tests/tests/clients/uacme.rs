@@ -33,6 +33,10 @@ async fn uacme_from_its_registration_to_its_end() {
     let third = world.must_be_good(&chain, &key, &names, Kind::Rsa);
     client.follow("revoke-by-key", &names).await;
     world.must_be_revoked(&third).await;
+    let address = ["127.0.0.1", "web.site.test"];
+    client.follow("issue-http", &address).await;
+    let (chain, key) = files(&client, address[0]);
+    world.must_be_good(&chain, &key, &address, Kind::Rsa);
     client.follow("update", &[]).await;
     client.follow("deactivate", &[]).await;
 }
