@@ -291,7 +291,11 @@ impl Profile {
 /// The program, with nothing in its environment that was meant for another.
 fn program() -> Command {
     let mut command = Command::new(&Programs::get().ca_server);
-    command.env_remove("PILOTLIGHT_FAILPOINT").env_remove("PILOTLIGHT_REFUSE").env_remove("PILOTLIGHT_DIR").env("NO_COLOR", "1");
+    command
+        .env_remove("PILOTLIGHT_FAILPOINT")
+        .env_remove("PILOTLIGHT_REFUSE")
+        .env_remove("PILOTLIGHT_DIR")
+        .env("NO_COLOR", "1");
     command
 }
 

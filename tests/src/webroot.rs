@@ -19,7 +19,10 @@ pub struct Webroot {
 impl Webroot {
     /// Serves the files of `folder`, whatever the name in the request.
     pub fn start(port: &Port, folder: PathBuf) -> Self {
-        Self::answering(port, move |path| if path.contains("..") { None } else { std::fs::read(folder.join(path)).ok() })
+        Self::answering(
+            port,
+            move |path| if path.contains("..") { None } else { std::fs::read(folder.join(path)).ok() },
+        )
     }
 
     /// Serves what `content` has for a path without its first slash.
@@ -57,7 +60,8 @@ fn answer(stream: &TcpStream, content: &impl Fn(&str) -> Option<Vec<u8>>) -> std
         }
     }
     let path = first.split(' ').nth(1).unwrap_or_default().trim_start_matches('/');
-    let (status, body) = content(path).map_or_else(|| ("404 Not Found", b"nothing here\n".to_vec()), |body| ("200 OK", body));
+    let (status, body) =
+        content(path).map_or_else(|| ("404 Not Found", b"nothing here\n".to_vec()), |body| ("200 OK", body));
     let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
     (&mut &*stream).write_all(&[head.as_bytes(), &body].concat())
 }

@@ -1,7 +1,8 @@
 //! acme-tiny of Debian: RSA accounts, requests made by openssl.
 
 use crate::client::Client;
-use crate::world::{Kind, Setting, World, print_version};
+use crate::table::print_version;
+use crate::world::{Kind, Setting, World};
 
 async fn new(world: &World) -> Client {
     print_version("acme-tiny", &["dpkg-query", "-W", "-f", "${Version}", "acme-tiny"]).await;

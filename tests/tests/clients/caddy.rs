@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use tests::wait;
 
 use crate::client::Client;
-use crate::world::{Kind, World, print_version};
+use crate::table::print_version;
+use crate::world::{Kind, Setting, World};
 
 const NAME: &str = "caddy.site.test";
 
@@ -32,15 +33,16 @@ async fn serves(world: &mut World, client: &Client, block: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn caddy_gets_a_certificate_for_its_site() {
-    let mut world = World::open().await;
+async fn caddy_by_http() {
+    let mut world = World::start(Setting { challenge: Some("http-01"), ..Setting::default() }).await;
     let client = Client::new(&world, "Caddy");
     serves(&mut world, &client, "run").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn caddy_with_an_external_account_key() {
-    let mut world = World::bound().await;
+async fn caddy_with_an_external_account_key_by_tls() {
+    let setting = Setting { bound: true, challenge: Some("tls-alpn-01"), ..Setting::default() };
+    let mut world = World::start(setting).await;
     let mut client = Client::new(&world, "Caddy");
     client.bind(&world).await;
     serves(&mut world, &client, "run-bound").await;

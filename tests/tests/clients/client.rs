@@ -100,7 +100,8 @@ impl Client {
     }
 
     fn command(&self, block: &str, names: &[&str]) -> Command {
-        let setup = self.manual.blocks().into_iter().find(|(name, _)| name == "setup").map_or(String::new(), |one| one.1);
+        let setup =
+            self.manual.blocks().into_iter().find(|(name, _)| name == "setup").map_or(String::new(), |one| one.1);
         let script = format!("set -eu\n{setup}{}", self.manual.block(block));
         // The whole process group ends when time is over, and not only the shell.
         let mut command = Command::new("timeout");

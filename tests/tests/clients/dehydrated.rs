@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use crate::client::Client;
-use crate::world::{Kind, World, print_version};
+use crate::table::print_version;
+use crate::world::{Kind, World};
 
 async fn new(world: &World) -> Client {
     print_version("dehydrated", &["sh", "-c", "dehydrated --version | grep -i '^dehydrated version'"]).await;

@@ -3,14 +3,15 @@
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use instant_acme::{
-    Account, AccountCredentials, AuthorizationStatus, CertificateIdentifier, ChallengeType, ExternalAccountKey, Identifier, NewAccount, NewOrder,
-    OrderStatus, RetryPolicy, RevocationReason, RevocationRequest,
+    Account, AccountCredentials, AuthorizationStatus, CertificateIdentifier, ChallengeType, ExternalAccountKey,
+    Identifier, NewAccount, NewOrder, OrderStatus, RetryPolicy, RevocationReason, RevocationRequest,
 };
 use rcgen::{CertificateParams, DistinguishedName, KeyPair};
 use tests::certificate::{Leaf, chain};
 use tests::folders::{Folder, write};
 
 use crate::alpn;
+use crate::table::print_crate_version;
 use crate::world::{Kind, Setting, World};
 
 const NOBODY: NewAccount<'_> =
@@ -29,7 +30,7 @@ impl Issued {
 }
 
 async fn register(world: &World, key: Option<&ExternalAccountKey>) -> (Account, AccountCredentials) {
-    println!("instant-acme: 0.8.5");
+    print_crate_version("instant-acme");
     let builder = Account::builder_with_root(world.ca.roots()).unwrap();
     builder.create(&NOBODY, world.directory.clone(), key).await.unwrap()
 }

@@ -20,6 +20,7 @@ mod lego;
 mod mod_md;
 mod proxy;
 mod rustls_acme;
+mod table;
 mod uacme;
 mod world;
 mod xcrypto;

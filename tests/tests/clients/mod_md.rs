@@ -3,7 +3,8 @@
 use tests::wait;
 
 use crate::client::Client;
-use crate::world::{Kind, World, print_version};
+use crate::table::print_version;
+use crate::world::{Kind, World};
 
 async fn gets_a_certificate(mut world: World, client: Client) {
     print_version("mod_md", &["dpkg-query", "-W", "-f", "${Version}", "libapache2-mod-md"]).await;

@@ -12,15 +12,17 @@ use tests::webroot::Webroot;
 use tokio::net::TcpListener;
 use tokio_rustls::LazyConfigAcceptor;
 
+use crate::table::print_crate_version;
 use crate::world::{Kind, Setting, World};
 
 /// Certificates that are renewed, at two thirds of their life, while the test waits.
-const SHORT: Setting = Setting { bound: false, postgres: false, refuse_nonces: None, seconds: Some(12) };
+const SHORT: Setting =
+    Setting { bound: false, postgres: false, refuse_nonces: None, seconds: Some(12), challenge: None };
 
 type State = AcmeState<std::io::Error>;
 
 fn state(world: &World, folder: &Path, names: &[&str], challenge: UseChallenge) -> State {
-    println!("rustls-acme: 0.15.4");
+    print_crate_version("rustls-acme");
     AcmeConfig::new_with_client_config(names, Arc::new(trusting(&world.ca.roots())))
         .contact(["mailto:ops@site.test"])
         .directory(&world.directory)

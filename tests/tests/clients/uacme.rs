@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use crate::client::Client;
-use crate::world::{Kind, Setting, World, print_version};
+use crate::table::print_version;
+use crate::world::{Kind, Setting, World};
 
 async fn new(world: &World) -> Client {
     print_version("uacme", &["sh", "-c", "uacme --version 2>&1 | head -n 1"]).await;

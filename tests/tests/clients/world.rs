@@ -8,7 +8,6 @@ use tests::certificate::{Leaf, chain};
 use tests::dns::Dns;
 use tests::folders::{Folder, write};
 use tests::ports::Port;
-use tests::process::run;
 use tests::webroot::Webroot;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -24,6 +23,9 @@ const SERVER: &str = "apiVersion: pilotlight.dev/v1\nkind: Profile\nmetadata:\n 
     \x20 renewal: { at: 0.6, grace: 0s }\n\
     \x20 requires: { binding: none, challenges: [http-01, dns-01, tls-alpn-01] }\n";
 
+/// The challenges of that profile.
+const ALL: &str = "http-01, dns-01, tls-alpn-01";
+
 /// What is particular about a CA.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Setting {
@@ -35,6 +37,21 @@ pub(crate) struct Setting {
     pub(crate) refuse_nonces: Option<u32>,
     /// The life of its certificates, instead of 30 days.
     pub(crate) seconds: Option<u32>,
+    /// The only challenge it offers, instead of all three.
+    pub(crate) challenge: Option<&'static str>,
+}
+
+impl Setting {
+    fn policy(&self) -> String {
+        let mut policy = SERVER.to_owned();
+        if let Some(seconds) = self.seconds {
+            policy = policy.replace("lifetime: 30d\n  backdate: 1m", &format!("lifetime: {seconds}s\n  backdate: 0s"));
+        }
+        if let Some(challenge) = self.challenge {
+            policy = policy.replace(ALL, challenge);
+        }
+        policy
+    }
 }
 
 /// The CA and its surroundings.
@@ -73,9 +90,7 @@ impl World {
             tokio::join!(Ca::init_with(&[], options), Dns::start(&[ZONE]))
         };
         let (http, tls, folder) = (Port::take(), Port::take(), Folder::new());
-        let short = setting.seconds.map(|seconds| format!("lifetime: {seconds}s\n  backdate: 0s"));
-        let policy = short.map_or(SERVER.to_owned(), |short| SERVER.replace("lifetime: 30d\n  backdate: 1m", &short));
-        write(&ca.dir().join("policies/server.yaml"), policy, 0o644);
+        write(&ca.dir().join("policies/server.yaml"), setting.policy(), 0o644);
         let mut directory = String::new();
         ca.configure(|config| {
             let validation = config["validation"].as_table_mut().unwrap();
@@ -187,12 +202,4 @@ pub(crate) fn openssl(arguments: &[&str]) -> Vec<u8> {
     let output = Command::new("openssl").args(arguments).stdin(std::process::Stdio::null()).output().unwrap();
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     output.stdout
-}
-
-/// Prints the version of a program, so that a run says what was tested; all the program says.
-pub(crate) async fn print_version(name: &str, command: &[&str]) -> String {
-    let ran = run(Command::new(command[0]).args(&command[1..])).await;
-    let said = format!("{}{}", ran.stdout, ran.stderr);
-    println!("{name}: {}", said.trim().lines().next_back().unwrap_or_default());
-    said
 }

@@ -5,9 +5,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use tests::folders::Folder;
-use tests::process::{Ran, run, run_for};
+use tests::process::{Ran, run_for};
 use tokio::sync::OnceCell;
 
+use crate::table::print_version;
 use crate::world::{Kind, Setting, World};
 
 /// The program, and the folder that goes away with it.
@@ -15,8 +16,7 @@ static PROGRAM: OnceCell<(PathBuf, Folder)> = OnceCell::const_new();
 
 async fn program() -> &'static Path {
     let built = PROGRAM.get_or_init(async || {
-        let version = run(Command::new("dpkg-query").args(["-W", "-f", "${Version}", "golang-golang-x-crypto-dev"])).await;
-        println!("x/crypto/acme: {}", version.success());
+        print_version("x/crypto/acme", &["dpkg-query", "-W", "-f", "${Version}", "golang-golang-x-crypto-dev"]).await;
         let folder = Folder::new();
         let (target, cache) = (folder.path().join("xcrypto"), folder.sub("cache"));
         let mut command = Command::new("/usr/bin/go");
@@ -53,6 +53,7 @@ async fn lives_through(world: &World) {
     world.must_be_revoked(&leaf).await;
     let all = world.ca.certificates().await;
     assert!(all.len() == 2 && all.iter().all(|row| row["state"] == "revoked"), "{all:#?}");
+    assert_ne!(all[0]["serial"], all[1]["serial"], "renewed by another order");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,7 +73,9 @@ async fn xcrypto_with_an_external_account_key_by_dns_and_tls() {
     let refused = try_to(&world, &state, &["register"], &[], None).await;
     assert!(refused.code != 0 && refused.stderr.contains("externalAccountRequired"), "{refused}");
     let (chain, private) = (state.path().join("chain.pem"), state.path().join("key.pem"));
-    for (kind, names) in [("dns-01", ["*.wild.site.test", "wild.site.test"].as_slice()), ("tls-alpn-01", &["tls.site.test"])] {
+    for (kind, names) in
+        [("dns-01", ["*.wild.site.test", "wild.site.test"].as_slice()), ("tls-alpn-01", &["tls.site.test"])]
+    {
         let key = world.external_key().await;
         try_to(&world, &state, &["register", kind], names, Some(&key)).await.success();
         world.must_be_good(&chain, &private, names, Kind::Ecdsa);
