@@ -107,8 +107,8 @@ impl Client {
         let mut command = Command::new("timeout");
         command.args(["--kill-after=5", &PATIENCE.as_secs().to_string()]);
         if let Some(certificates) = &self.system_trust {
-            let user = if nix::unistd::geteuid().is_root() { "-m" } else { "-Urm" };
-            command.args(["unshare", user, "sh", "-c", "mount --bind \"$0\" /etc/ssl/certs && exec \"$@\""]);
+            command.args(["unshare", namespace(), "sh", "-c"]);
+            command.arg("mount --bind \"$0\" /etc/ssl/certs && exec \"$@\"");
             command.arg(certificates);
         }
         command.args(["bash", "-c", &script]).current_dir(self.folder.path());
@@ -119,4 +119,13 @@ impl Client {
         }
         command
     }
+}
+
+/// The options of `unshare` for a mount namespace: as root, or as root of a user namespace.
+fn namespace() -> &'static str {
+    let works = |options: &&&str| {
+        let tried = Command::new("unshare").args([**options, "mount", "--bind", "/etc", "/etc"]).output();
+        tried.is_ok_and(|output| output.status.success())
+    };
+    ["-m", "-Urm"].iter().find(works).expect("a mount namespace, in which the system trusts another root")
 }

@@ -15,7 +15,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 /// The zone of all names.
 pub(crate) const ZONE: &str = "site.test";
 
-/// What every client gets that names no profile.
+/// What every client gets that names no profile. Beside it there is `hour`, for certificates that live that long.
 const SERVER: &str = "apiVersion: pilotlight.dev/v1\nkind: Profile\nmetadata:\n  name: server\n  description: Servers\n\
     spec:\n  identifiers:\n    dns: [{ suffix: site.test }]\n    ip: [\"127.0.0.0/8\"]\n    wildcards: true\n\
     \x20 keys: { ecdsa: true, ed25519: true, rsaMinBits: 2048 }\n\
@@ -91,6 +91,8 @@ impl World {
         };
         let (http, tls, folder) = (Port::take(), Port::take(), Folder::new());
         write(&ca.dir().join("policies/server.yaml"), setting.policy(), 0o644);
+        let hour = SERVER.replace("name: server", "name: hour").replace("lifetime: 30d", "lifetime: 1h");
+        write(&ca.dir().join("policies/hour.yaml"), hour, 0o644);
         let mut directory = String::new();
         ca.configure(|config| {
             let validation = config["validation"].as_table_mut().unwrap();
