@@ -17,6 +17,7 @@ pub mod agent;
 pub mod amqp;
 pub mod ca;
 pub mod certificate;
+pub mod conformance;
 pub mod disk;
 pub mod dns;
 pub mod folders;

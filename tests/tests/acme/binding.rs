@@ -11,13 +11,13 @@ use tests::ca::Ca;
 use crate::world::{Challenge, World};
 
 /// An external account key as an administrator hands it out.
-struct External {
+pub(crate) struct External {
     kid: String,
     secret: Vec<u8>,
 }
 
 impl External {
-    async fn create(ca: &Ca) -> Self {
+    pub(crate) async fn create(ca: &Ca) -> Self {
         let made = ca.json(&["eab", "create"]).await;
         let text = |name: &str| made[name].as_str().unwrap().to_owned();
         let (kid, secret) = (text("kid"), text("hmacKey"));
@@ -29,7 +29,7 @@ impl External {
     }
 
     /// Binds what `payload` says, under a header that `change` may have spoiled.
-    fn bind(&self, url: &str, payload: &Value, change: impl FnOnce(&mut Value)) -> Value {
+    pub(crate) fn bind(&self, url: &str, payload: &Value, change: impl FnOnce(&mut Value)) -> Value {
         let mut header = json!({ "alg": "HS256", "kid": self.kid, "url": url });
         change(&mut header);
         let algorithm = match header["alg"].as_str() {

@@ -65,13 +65,13 @@ async fn fin_1_and_2_answers_of_finalize() {
 }
 
 /// A request made by openssl: the kind of key, and further arguments.
-fn by_openssl(kind: &[&str], arguments: &[&str]) -> Vec<u8> {
+pub(crate) fn by_openssl(kind: &[&str], arguments: &[&str]) -> Vec<u8> {
     let folder = Folder::new();
     let fixed = ["req", "-new", "-nodes", "-keyout", "key.pem", "-outform", "DER"];
     openssl(folder.path(), &[&fixed, kind, arguments].concat())
 }
 
-const P256: [&str; 4] = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
+pub(crate) const P256: [&str; 4] = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fin_4_to_10_requests_that_are_refused_leave_the_order_ready() {

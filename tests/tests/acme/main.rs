@@ -12,11 +12,14 @@
 
 mod accounts;
 mod binding;
+mod certificate_rules;
 mod certificates;
 mod finalize;
 mod orders;
+mod pkilint;
 mod postgres;
 mod responder;
+mod samples;
 mod signed;
 mod transport;
 mod validation;

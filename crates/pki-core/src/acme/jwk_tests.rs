@@ -55,7 +55,7 @@ fn larger_curves_read_and_come_back() {
 
 /// JWS-5 and instant-acme, which sends both members.
 #[test]
-fn alg_and_use_have_to_agree_when_they_are_there() {
+fn jws_5_alg_and_use_have_to_agree_when_they_are_there() {
     assert!(Jwk::parse(&with(with(ec(), "alg", json!("ES256")), "use", json!("sig"))).is_ok());
     for (name, value) in [
         ("alg", json!("ES384")),
@@ -71,7 +71,7 @@ fn alg_and_use_have_to_agree_when_they_are_there() {
 
 /// JWS-7: whoever sends a private key must not have it as account key.
 #[test]
-fn private_members_are_refused() {
+fn jws_7_private_members_are_refused() {
     for name in PRIVATE {
         let error = Jwk::parse(&with(ec(), name, json!("AAAA"))).unwrap_err();
         assert_eq!(error.kind(), ProblemKind::BadPublicKey, "{name}");
@@ -79,7 +79,7 @@ fn private_members_are_refused() {
 }
 
 #[test]
-fn keys_that_are_none_are_refused() {
+fn jws_7_keys_that_are_none_are_refused() {
     let short = URL_SAFE_NO_PAD.encode([1; 31]);
     let off_curve = URL_SAFE_NO_PAD.encode([1; 32]);
     let small = URL_SAFE_NO_PAD.encode([0xff; 128]);

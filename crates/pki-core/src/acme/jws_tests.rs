@@ -67,7 +67,7 @@ fn parse(value: &Value) -> Result<FlatJws, JwsError> {
 }
 
 #[test]
-fn what_is_signed_here_verifies_here() {
+fn jws_4_what_is_signed_here_verifies_here() {
     for key in keys() {
         let name = key.jwk.algorithm();
         let jws = parse(&body(&key, &header(&key).to_string(), br#"{"x":1}"#)).unwrap();
@@ -95,7 +95,7 @@ fn a_request_signed_by_openssl_verifies() {
 }
 
 #[test]
-fn vectors_of_the_rfcs_verify() {
+fn jws_4_vectors_of_the_rfcs_verify() {
     let vectors = [
         // RFC 7515 appendix A.3
         (
@@ -121,7 +121,7 @@ fn vectors_of_the_rfcs_verify() {
 }
 
 #[test]
-fn every_changed_bit_of_a_signature_is_seen() {
+fn jws_6_and_11_every_changed_bit_of_a_signature_is_seen() {
     for key in keys() {
         let good = body(&key, &header(&key).to_string(), b"{}");
         let signature = URL_SAFE_NO_PAD.decode(good["signature"].as_str().unwrap()).unwrap();
@@ -152,7 +152,7 @@ fn a_payload_under_the_signature_of_another_is_refused() {
 
 /// JWS-1: the outer object.
 #[test]
-fn only_the_flattened_form_is_read() {
+fn jws_1_only_the_flattened_form_is_read() {
     let key = p256_key();
     let good = body(&key, &header(&key).to_string(), b"{}");
     let mut odd = good.clone();
@@ -178,7 +178,7 @@ fn only_the_flattened_form_is_read() {
 
 /// JWS-2: one spelling of base64url only.
 #[test]
-fn base64url_has_one_spelling() {
+fn jws_2_base64url_has_one_spelling() {
     let key = p256_key();
     let good = body(&key, &header(&key).to_string(), b"{}");
     assert_eq!(good["payload"], "e30");
@@ -192,7 +192,7 @@ fn base64url_has_one_spelling() {
 
 /// JWS-3, JWS-4, NON-3: the protected header.
 #[test]
-fn headers_are_checked_member_by_member() {
+fn jws_3_headers_are_checked_member_by_member() {
     let key = p256_key();
     let changed = |name: &str, value: Value| {
         let mut header = header(&key);

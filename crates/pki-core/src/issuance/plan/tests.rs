@@ -242,7 +242,7 @@ fn ceremonies_refuse_what_would_not_verify() {
 
 /// X5-2, X5-3, X5-12: CAs that other software made. Their names and key identifiers are copied, not written again.
 #[test]
-fn imported_cas_issue_leaves_that_openssl_verifies() {
+fn x5_2_and_3_and_p0_12_imported_cas_issue_leaves_that_openssl_verifies() {
     let folder = std::env::temp_dir().join(format!("pki-core-imported-{}", serial()));
     std::fs::create_dir_all(&folder).unwrap();
     let all = names("ca");
@@ -275,7 +275,7 @@ fn imported_cas_issue_leaves_that_openssl_verifies() {
 }
 
 #[test]
-fn every_kind_of_key_makes_chains_that_openssl_verifies() {
+fn x5_4_12_and_14_every_kind_of_key_makes_chains_that_openssl_verifies() {
     let folder = std::env::temp_dir().join(format!("pki-core-chains-{}", serial()));
     std::fs::create_dir_all(&folder).unwrap();
     let constraints = NameConstraints::permitting(&["site.test".parse().unwrap()], &["10.0.0.0/8".parse().unwrap()]);

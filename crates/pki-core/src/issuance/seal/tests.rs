@@ -53,7 +53,7 @@ fn bytes_that_are_no_certificate_are_not_sealed() {
 }
 
 #[test]
-fn two_parsers_that_disagree_block() {
+fn x5_4_two_parsers_that_disagree_block() {
     let (key, other) = (TestKey::fresh(), TestKey::fresh());
     let one = key.seal(&planned(&key)).certificate().clone();
     let two = other.seal(&planned(&other)).certificate().clone();

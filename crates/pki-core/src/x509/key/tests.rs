@@ -126,7 +126,7 @@ fn fin_8_points_off_the_curve_are_refused() {
 }
 
 #[test]
-fn the_key_identifier_is_that_of_rfc_7093() {
+fn x5_2_the_key_identifier_is_that_of_rfc_7093() {
     let digest: [u8; 32] = Sha256::digest(key("p256").bits()).into();
     assert_eq!(key("p256").key_identifier(), digest[..20]);
 }
