@@ -279,7 +279,10 @@ fn common_name(request: &PlanRequest<'_>, constraints: &[NameConstraints]) -> Op
     let names = request.approved.identifiers();
     let fits = |value: &String| value.chars().count() <= MAX_COMMON_NAME;
     let asked = request.common_name.map(str::to_ascii_lowercase);
-    let asked = names.iter().map(Identifier::value).find(|value| asked.as_ref() == Some(value));
+    // OpenSSL reads a common name like 10.0.0.1 as a DNS name, and as one that no permitted zone covers.
+    let dns_limited = constraints.iter().any(|one| !one.permitted_dns.is_empty() || !one.excluded_dns.is_empty());
+    let usable = |name: &&Identifier| !dns_limited || matches!(name, Identifier::Dns(_));
+    let asked = names.iter().filter(usable).map(Identifier::value).find(|value| asked.as_ref() == Some(value));
     let wanted = request.approved.profile().common_name;
     let first = || names.iter().find(|name| wanted && matches!(name, Identifier::Dns(_))).map(Identifier::value);
     asked.filter(fits).or_else(first).filter(fits)

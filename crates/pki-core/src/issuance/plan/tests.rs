@@ -113,6 +113,21 @@ fn fin_11_common_names_only_when_they_are_names_and_short() {
 }
 
 #[test]
+fn ipi_4_an_address_is_no_common_name_where_dns_names_are_limited() {
+    let constraints = NameConstraints::permitting(&["a.test".parse().unwrap()], &["192.0.2.0/24".parse().unwrap()]);
+    let ca = TestCa::new(TestKey::fresh_p384(), TestKey::fresh(), Some(&constraints));
+    let key = TestKey::fresh();
+    for (names, common_name, expected) in
+        [(&["192.0.2.1"][..], "192.0.2.1", None), (&["192.0.2.1", "a.test"], "a.test", Some("a.test"))]
+    {
+        let approved = approved(names);
+        let request = PlanRequest { common_name: Some(common_name), ..request(&approved, &key.public) };
+        let leaf = ca.key.seal(&plan(&issuing(&ca), request).unwrap()).certificate().clone();
+        assert_eq!(leaf.common_name().as_deref(), expected);
+    }
+}
+
+#[test]
 fn x5_8_lives_are_cut_to_the_chain_and_wishes_are_kept_or_refused() {
     let (ca, key, approved) = (test_ca(), TestKey::fresh(), approved(&["a.test"]));
     let issuer = issuing(&ca);
