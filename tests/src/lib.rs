@@ -30,6 +30,7 @@ mod postgres;
 pub mod process;
 pub mod programs;
 pub mod rabbitmq;
+pub mod rows;
 pub mod site;
 pub mod tls_alpn;
 pub mod wait;

@@ -176,7 +176,7 @@ fn must_have_good_names(sample: &Sample, certificate: &X509Certificate<'_>) {
         panic!("X5-9: {what}: no names");
     };
     assert_eq!(critical, empty, "X5-9: {what}: critical exactly under an empty subject");
-    assert_eq!(empty, ["empty subject"].contains(&what.as_str()), "X5-9: {what}");
+    assert_eq!(empty, ["empty subject", "own TLS certificate", "IPv4"].contains(&what.as_str()), "X5-9: {what}");
     let mut seen = BTreeSet::new();
     for name in &names.general_names {
         assert!(seen.insert(name.to_string()), "X5-9: {what}: {name} twice");
@@ -225,5 +225,4 @@ fn must_verify_strictly(samples: &Samples) {
         let verify = ["verify", "-x509_strict", "-CAfile", "root.pem", "-untrusted", "intermediate.pem", "leaf.pem"];
         openssl(folder.path(), &verify);
     }
-    assert!(samples.world.ca.log().contains("issued"), "{}", samples.world.ca.log());
 }

@@ -15,6 +15,8 @@ mod binding;
 mod certificate_rules;
 mod certificates;
 mod finalize;
+mod hostile;
+mod mutations;
 mod orders;
 mod pkilint;
 mod postgres;
