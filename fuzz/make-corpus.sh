@@ -6,7 +6,7 @@ cd "$(dirname "$0")"
 data=../crates/pki-core/testdata
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir -p corpus/{jws,csr,names,policy,token,config,certificate,crl,pem}
+mkdir -p corpus/{jws,csr,names,problem,policy,token,config,certificate,crl,pem}
 
 cp "$data"/csr/*.der corpus/csr/
 cp "$data"/ca/*.der corpus/certificate/

@@ -82,7 +82,7 @@ fn every_point_in_the_programs_is_cut_by_a_test() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_ca_is_cut_at_every_point_of_a_first_certificate() {
+async fn fin_12_the_ca_is_cut_at_every_point_of_a_first_certificate() {
     let mut ca = Ca::start(&[]).await;
     let mut acknowledged = Vec::new();
     for (number, point) in CA_POINTS.iter().enumerate() {
@@ -115,7 +115,7 @@ async fn the_ca_is_cut_at_every_point_of_a_first_certificate() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_ca_is_cut_at_every_point_of_a_proof_of_control() {
+async fn chl_4_the_ca_is_cut_at_every_point_of_a_proof_of_control() {
     let mut ca = Ca::init(&[]).await;
     let port = Account::answer_at(&ca);
     ca.serve().await;

@@ -25,6 +25,7 @@ fn main() {
     requests();
     tokens();
     names();
+    problems();
     configuration();
     for (target, _) in TARGETS {
         damage(&corpus(target));
@@ -166,6 +167,38 @@ fn names() {
         "longest",
         [["a"; 63].concat(), ["b"; 63].concat(), ["c"; 63].concat(), ["d"; 61].concat()].join("."),
     );
+}
+
+fn problems() {
+    const URN: &str = "urn:ietf:params:acme:error:";
+    let sub =
+        format!(r#"{{"type":"{URN}rejectedIdentifier","detail":"no","identifier":{{"type":"dns","value":"a.test"}}}}"#);
+    for (name, content) in [
+        ("plain", format!(r#"{{"type":"{URN}malformed","detail":"what was sent","status":400,"requestId":"0a1b"}}"#)),
+        ("bare", format!(r#"{{"type":"{URN}badNonce"}}"#)),
+        ("subproblems", format!(r#"{{"type":"{URN}compound","detail":"several","subproblems":[{sub},{sub}]}}"#)),
+        ("nested", format!(r#"{{"type":"","subproblems":[{{"type":"","subproblems":[{sub}]}}]}}"#)),
+        (
+            "algorithms",
+            format!(r#"{{"type":"{URN}badSignatureAlgorithm","algorithms":["ES256","EdDSA"],"status":400}}"#),
+        ),
+        (
+            "foreign",
+            r#"{"type":"about:blank","title":"Bad","status":599,"instance":"/x","detail":"\ud83d\ude00"}"#.to_owned(),
+        ),
+        ("deep", format!("{}{}", r#"{"type":"","subproblems":["#.repeat(140), "]}".repeat(140))),
+        ("stored", r#"{"kind":"connection","detail":"refused"}"#.to_owned()),
+        (
+            "stored-whole",
+            concat!(
+                r#"{"kind":"badCSR","detail":"x","status":503,"retry_after":{"secs":5,"nanos":1},"subproblems":"#,
+                r#"[{"kind":"dns","detail":"y","identifier_type":"ip","identifier_value":"::1"}]}"#
+            )
+            .to_owned(),
+        ),
+    ] {
+        write("problem", name, content);
+    }
 }
 
 fn configuration() {

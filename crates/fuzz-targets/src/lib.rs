@@ -6,19 +6,22 @@
 
 mod acme;
 mod names;
+mod problem;
 mod texts;
 mod x509;
 
 pub use acme::{EAB_URL, eab_account_key, jws};
 pub use names::names;
+pub use problem::problem;
 pub use texts::{config, policy, token};
 pub use x509::{certificate, crl, csr, pem};
 
 /// Every target: its name, which is also the name of its folder in `fuzz/corpus`, and its function.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     ("jws", jws),
     ("csr", csr),
     ("names", names),
+    ("problem", problem),
     ("policy", policy),
     ("token", token),
     ("config", config),

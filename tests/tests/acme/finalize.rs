@@ -48,7 +48,7 @@ async fn ord_10_many_finalize_requests_at_once_make_one_certificate() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fin_1_and_2_answers_of_finalize() {
+async fn fin_1_to_3_answers_of_finalize() {
     let world = World::shared().await;
     let (account, name) = (world.account().await, fresh_name());
     let request = csr(&[&name], &KeyPair::generate().unwrap());

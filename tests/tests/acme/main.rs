@@ -20,6 +20,7 @@ mod mutations;
 mod orders;
 mod pkilint;
 mod postgres;
+mod problems;
 mod responder;
 mod samples;
 mod signed;
