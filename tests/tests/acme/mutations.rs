@@ -282,9 +282,11 @@ struct Stage {
 impl Stage {
     async fn set() -> Self {
         let world = World::start(&["--open-acme"]).await;
-        let scene = Scene::set(&world).await;
         let mut rows = Rows::of(&world.ca.dir());
+        let before = rows.look(&STORED);
+        let scene = Scene::set(&world).await;
         let stored = rows.look(&STORED);
+        STORED[..5].iter().for_each(|table| assert_ne!(before[table], stored[table], "{table}: changes are not seen"));
         Self { world, scene, rows, stored, sent: 0, successes: 0 }
     }
 
