@@ -6,13 +6,15 @@
 //!
 //! Reading order: [`ids`] and [`time`], then [`x509`] (what arrives and what is built), [`acme`] (RFC 8555
 //! state machines), [`device`], [`policy`] (who may have what), [`issuance`] (how a decision becomes bytes),
-//! [`revocation`], [`renewal`] and [`audit`].
+//! [`revocation`], [`renewal`] and [`audit`]; [`limits`] and [`admission`] decide who has to wait.
 
 pub mod acme;
+pub mod admission;
 pub mod audit;
 pub mod device;
 pub mod ids;
 pub mod issuance;
+pub mod limits;
 pub mod policy;
 pub mod random;
 pub mod renewal;
