@@ -1,5 +1,9 @@
 //! What operators watch: logs and metrics.
 
+mod pressure;
+
+pub use pressure::Pressure;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Mutex;
@@ -35,6 +39,8 @@ pub struct Metrics {
     /// Tokens used a second time with another key.
     pub enrolment_conflicts: AtomicU64,
     validations: Family,
+    /// Limits, admission and pruning.
+    pub pressure: Pressure,
     /// End of the CA's own TLS certificate, Unix seconds.
     pub tls_not_after: AtomicI64,
     /// End of the root's CRL, Unix seconds; 0 when there is none.
@@ -48,11 +54,15 @@ struct Family(Mutex<BTreeMap<String, u64>>);
 
 impl Family {
     fn add(&self, labels: &str) {
+        self.add_many(labels, 1);
+    }
+
+    fn add_many(&self, labels: &str, more: u64) {
         let mut counters = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         match counters.get_mut(labels) {
-            Some(count) => *count += 1,
+            Some(count) => *count += more,
             None => {
-                counters.insert(labels.to_owned(), 1);
+                counters.insert(labels.to_owned(), more);
             }
         }
     }
@@ -109,6 +119,7 @@ impl Metrics {
             header(&mut out, name, "gauge", help);
             let _ = writeln!(out, "{name} {}", value.load(Ordering::Relaxed));
         }
+        self.pressure.render(&mut out);
         out
     }
 }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::{Overload, Rates};
+
 /// Limits of the service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -20,6 +22,10 @@ pub struct Limits {
     /// Names in one order.
     #[serde(deserialize_with = "max_identifiers")]
     pub max_identifiers: usize,
+    /// How often one may do a thing.
+    pub rates: Rates,
+    /// How much work is taken on.
+    pub overload: Overload,
 }
 
 impl Default for Limits {
@@ -29,6 +35,8 @@ impl Default for Limits {
             authorization_life: Duration::from_secs(24 * 3600),
             signing_deadline: Duration::from_secs(10),
             max_identifiers: 100,
+            rates: Rates::default(),
+            overload: Overload::default(),
         }
     }
 }

@@ -14,8 +14,11 @@ mod keys;
 mod limits;
 mod listen;
 mod log;
+mod overload;
 pub mod passphrase;
 mod policies;
+mod rates;
+mod retention;
 mod spans;
 mod template;
 mod validation;
@@ -37,7 +40,10 @@ pub use keys::Keys;
 pub use limits::Limits;
 pub use listen::Listen;
 pub use log::{Log, LogFormat};
+pub use overload::Overload;
 pub use policies::Policies;
+pub use rates::{Limit, Rates};
+pub use retention::Retention;
 pub use template::{Template, render};
 pub use validation::{ResolverAddress, Validation, Zone};
 
@@ -74,6 +80,8 @@ pub struct Config {
     pub crl: Crl,
     #[serde(default)]
     pub limits: Limits,
+    #[serde(default)]
+    pub retention: Retention,
     #[serde(default)]
     pub log: Log,
 }

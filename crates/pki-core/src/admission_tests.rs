@@ -209,11 +209,11 @@ proptest! {
     fn nothing_starves(ahead in 1_usize..20, flood in 1_usize..5) {
         let mut queue = queue(1, 1000);
         queue.enter(Rank::Fresh, NOW);
-        (0..ahead).for_each(|_| drop(wait(&mut queue, Rank::UnderWay)));
+        (0..ahead).for_each(|_| { wait(&mut queue, Rank::UnderWay); });
         let fresh = wait(&mut queue, Rank::Fresh);
         let mut served = 0;
         loop {
-            (0..flood).for_each(|_| drop(wait(&mut queue, Rank::UnderWay)));
+            (0..flood).for_each(|_| { wait(&mut queue, Rank::UnderWay); });
             served += 1;
             if queue.leave(NOW).go == Some(fresh) {
                 break;
