@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use axum::Router;
 use axum::routing::get;
+use pki_core::admission::Bounds;
 use pki_core::random::{Entropy, SystemEntropy};
 use pki_core::time::{Clock, SystemClock};
 use signer::{FileSigner, Passphrase, SiteKey};
@@ -13,8 +14,9 @@ use store::{OpenOptions, Store, meta};
 use crate::ceremony::material::CaMaterial;
 use crate::config::{Config, ResolverAddress};
 use crate::flows::issue::IssueDesk;
+use crate::flows::rates::Rates;
 use crate::flows::{Context, ContextParts, FlowError, Limits};
-use crate::http::{Http, Readiness, Urls, acme, api, operations, public};
+use crate::http::{Gate, Http, Networks, Readiness, Urls, acme, api, operations, public};
 use crate::jobs::Chores;
 use crate::own_certificate::OwnCertificate;
 use crate::policies;
@@ -65,6 +67,7 @@ pub async fn build(config: &Config, passphrase: Passphrase, own: Vec<std::net::S
         desk,
         site_key,
         limits: limits(config),
+        rates: Rates::new(config.limits.rates.in_force(), Arc::clone(&metrics)),
         external_account_required: config.acme.external_account_required,
         epoch,
         addresses: addresses(config),
@@ -76,6 +79,7 @@ pub async fn build(config: &Config, passphrase: Passphrase, own: Vec<std::net::S
     let tasks = Tasks::default();
     let roots_pem = pki_core::x509::pem::bundle_to_pem(&ctx.roots);
     let urls = Urls::new(config.external.main.as_str());
+    let (gate, networks) = (gate(config, &ctx), networks(config));
     let http = Arc::new(Http {
         ctx,
         urls,
@@ -83,6 +87,8 @@ pub async fn build(config: &Config, passphrase: Passphrase, own: Vec<std::net::S
         ready: Readiness::default(),
         roots_pem,
         issuers: validator.issuers.clone(),
+        gate,
+        networks,
     });
     Ok(App { http, validator, chores: Chores { own, root_crl }, tasks })
 }
@@ -121,6 +127,20 @@ fn limits(config: &Config) -> Limits {
         max_identifiers: config.limits.max_identifiers,
         crl_life: config.crl.life,
         crl_period: config.crl.publish_every,
+    }
+}
+
+fn gate(config: &Config, ctx: &Context) -> Arc<Gate> {
+    let overload = &config.limits.overload;
+    let bounds = Bounds { at_once: overload.at_once, waiting: overload.waiting, patience: overload.patience };
+    Gate::new(bounds, Arc::clone(&ctx.metrics), Arc::clone(&ctx.entropy))
+}
+
+fn networks(config: &Config) -> Networks {
+    Networks {
+        trusted_proxies: config.listen.trusted_proxies.clone(),
+        ipv4_prefix: config.limits.rates.ipv4_prefix,
+        ipv6_prefix: config.limits.rates.ipv6_prefix,
     }
 }
 
@@ -169,6 +189,7 @@ impl App {
         let http = &self.http;
         Router::new()
             .route("/roots.pem", get(public::roots))
+            .route("/rate-limits", get(public::rate_limits))
             .merge(acme::router(http))
             .merge(api::agents(http))
             .fallback(async || crate::http::HttpError::not_found("resource"))

@@ -6,6 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
@@ -15,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
+use crate::http::Peer;
 use crate::http::api::Administrator;
 use crate::tasks::Tasks;
 
@@ -79,13 +83,13 @@ pub async fn serve_tls(listener: TcpListener, tls: Arc<ServerConfig>, router: Ro
     let acceptor = TlsAcceptor::from(tls);
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let shutdown = tasks.shutdown();
-    while let Some(stream) = accept(&listener, &shutdown).await {
+    while let Some((stream, peer)) = accept(&listener, &shutdown).await {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         let (acceptor, router, connection_tasks) = (acceptor.clone(), router.clone(), tasks.clone());
         tasks.spawn(async move {
             let handshake = tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await;
             match handshake {
-                Ok(Ok(stream)) => converse(stream, router, &connection_tasks).await,
+                Ok(Ok(stream)) => converse(stream, Some(peer), router, &connection_tasks).await,
                 Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
                 Err(_) => tracing::debug!("TLS handshake took too long"),
             }
@@ -98,27 +102,27 @@ pub async fn serve_tls(listener: TcpListener, tls: Arc<ServerConfig>, router: Ro
 pub async fn serve_plain(listener: TcpListener, router: Router, tasks: Tasks) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let shutdown = tasks.shutdown();
-    while let Some(stream) = accept(&listener, &shutdown).await {
+    while let Some((stream, peer)) = accept(&listener, &shutdown).await {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         let (router, connection_tasks) = (router.clone(), tasks.clone());
         tasks.spawn(async move {
-            converse(stream, router, &connection_tasks).await;
+            converse(stream, Some(peer), router, &connection_tasks).await;
             drop(place);
         });
     }
 }
 
-async fn accept(listener: &TcpListener, shutdown: &tokio_util::sync::CancellationToken) -> Option<TcpStream> {
+async fn accept(listener: &TcpListener, shutdown: &tokio_util::sync::CancellationToken) -> Option<(TcpStream, Peer)> {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = shutdown.cancelled() => return None,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 // Answers are small and waited for: they must not be held back for more.
                 let _ = stream.set_nodelay(true);
-                return Some(stream);
+                return Some((stream, Peer(peer)));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -141,19 +145,24 @@ pub async fn serve_admin(listener: UnixListener, router: Router, tasks: Tasks) {
         let Ok(peer) = stream.peer_cred() else { continue };
         let router = router.clone().layer(axum::Extension(Administrator::local(peer.uid())));
         let connection_tasks = tasks.clone();
-        tasks.spawn(async move { converse(stream, router, &connection_tasks).await });
+        tasks.spawn(async move { converse(stream, None, router, &connection_tasks).await });
     }
 }
 
 /// One connection, HTTP/1.1 or HTTP/2, until its end or until shutdown lets it finish what it is doing.
-async fn converse<S>(stream: S, router: Router, tasks: &Tasks)
+async fn converse<S>(stream: S, peer: Option<Peer>, router: Router, tasks: &Tasks)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(30)).max_concurrent_streams(128);
-    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        peer.map(|peer| request.extensions_mut().insert(peer));
+        router.call(request)
+    });
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let shutdown = tasks.shutdown();
     let outcome = tokio::select! {

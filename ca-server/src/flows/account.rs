@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use ipnet::IpNet;
 use pki_core::acme::account::{Account, AccountStatus, Binding, NewAccount as Beginning, parse_contacts};
 use pki_core::acme::eab::BindingRequest;
 use pki_core::acme::problem::{Problem, ProblemKind};
@@ -11,6 +12,7 @@ use pki_core::ids::{AccountId, EabKeyId, SiteName};
 use store::{Tx, accounts, audit, devices, eab_keys};
 
 use super::authenticate::{AccountRequest, KeyRequest};
+use super::rates::Asker;
 use super::record::{With, event};
 use super::{Context, FlowError, eab};
 
@@ -23,6 +25,8 @@ pub struct NewAccount {
     pub only_existing: bool,
     /// The binding, parsed but not verified.
     pub binding: Option<BindingRequest>,
+    /// Where it comes from.
+    pub network: Option<IpNet>,
 }
 
 /// Registered now, or known before.
@@ -53,6 +57,10 @@ pub async fn register(ctx: &Context, request: &KeyRequest, new: NewAccount) -> R
         None => None,
     };
     let device = bound.as_ref().and_then(|(_, device)| device.as_ref());
+    // A token for a device is used once: there is nothing to limit.
+    if device.is_none() {
+        ctx.rates.new_account(&Asker::stranger(new.network))?;
+    }
     let beginning = Beginning {
         site: device.map_or_else(SiteName::home, |device| device.site.clone()),
         key: request.key().clone(),

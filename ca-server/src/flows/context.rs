@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 
 use crate::flows::issue::IssueDesk;
 use crate::flows::nonce::{Nonces, SpentInMemory};
+use crate::flows::rates::Rates;
 use crate::telemetry::Metrics;
 
 /// Built once by `app`; shared by all requests and jobs.
@@ -44,6 +45,8 @@ pub struct Context {
     pub(crate) site_key: SiteKey,
     /// How long things live.
     pub limits: Limits,
+    /// How often one may do things.
+    pub rates: Rates,
     /// Whether newAccount needs a binding (`init` without `--open-acme`).
     pub external_account_required: bool,
     /// Raised by every restore of a backup.
@@ -69,6 +72,7 @@ pub struct ContextParts {
     pub desk: IssueDesk,
     pub site_key: SiteKey,
     pub limits: Limits,
+    pub rates: Rates,
     pub external_account_required: bool,
     pub epoch: i64,
     pub addresses: Vec<String>,
@@ -137,6 +141,7 @@ impl Context {
             desk: parts.desk,
             site_key: parts.site_key,
             limits: parts.limits,
+            rates: parts.rates,
             external_account_required: parts.external_account_required,
             epoch: parts.epoch,
             addresses: parts.addresses,

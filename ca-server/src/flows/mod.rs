@@ -23,9 +23,11 @@ pub mod nonce;
 pub mod order;
 pub mod owed;
 pub mod own_tls;
+pub mod rates;
 mod record;
 pub mod recovery;
 pub mod revoke;
+pub mod urgency;
 pub mod validate;
 
 pub use context::{Context, ContextParts, Limits, RootAuthority};

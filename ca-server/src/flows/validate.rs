@@ -80,11 +80,13 @@ pub async fn settle(
     ctx.metrics.count_validation(if outcome.is_ok() { "valid" } else { "invalid" });
     let seen = event(ctx, "system", "challenge.validate", format_args!("challenge:{id}"))
         .with("outcome", outcome.as_ref().map_or_else(|problem| problem.detail.as_str(), |_| "valid"));
+    let failed = outcome.is_err();
     failpoint::failpoint!("ca.validate.before_settle");
-    ctx.store
+    let account = ctx
+        .store
         .write_held(async move |tx| {
             Work::ValidateChallenge(id, None).done(tx).await?;
-            let Some(authorization) = authorizations::find_by_challenge(tx, id).await? else { return Ok(()) };
+            let Some(authorization) = authorizations::find_by_challenge(tx, id).await? else { return Ok(None) };
             let settled = match &outcome {
                 Ok(counts_for) => authorization.succeed(id, now).map(|valid| match counts_for {
                     Some(span) => valid.at_most_until(now + *span),
@@ -93,13 +95,16 @@ pub async fn settle(
                 Err(problem) => authorization.fail(id, problem.clone()),
             };
             // An authorization that was given up or ran out meanwhile is not changed by what was seen.
-            let Ok(settled) = settled else { return Ok(()) };
+            let Ok(settled) = settled else { return Ok(None) };
             authorizations::update(tx, &settled).await?;
             settle_orders(tx, &settled, now).await?;
             audit::append(tx, &seen).await?;
-            Ok::<_, FlowError>(())
+            Ok::<_, FlowError>(Some(settled.account))
         })
         .await?;
+    if let Some(account) = account {
+        ctx.rates.settled(id, account, failed);
+    }
     failpoint::failpoint!("ca.validate.after_settle");
     Ok(())
 }

@@ -11,10 +11,13 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Bytes;
 use pki_core::acme::jws::{FlatJws, KeyRef};
 use pki_core::acme::problem::{Problem, ProblemKind};
+use pki_core::admission::Rank;
 use serde::de::DeserializeOwned;
 
+use super::visit::Visit;
 use super::{Http, HttpError};
 use crate::flows::authenticate::{self, AccountRequest, KeyRequest};
+use crate::flows::rates::Asker;
 
 /// Protocols HTP-4: bodies are small.
 const MAX_BODY: usize = 50 * 1024;
@@ -53,17 +56,29 @@ pub(super) enum ByEither {
 impl FromRequest<Arc<Http>> for ByEither {
     type Rejection = HttpError;
 
+    /// Every request that is read is counted, whatever comes of it: for its account, or else for where it came from.
     async fn from_request(request: Request, http: &Arc<Http>) -> Result<Self, HttpError> {
-        let jws = read(request, http).await?;
-        match jws.protected().key.clone() {
-            KeyRef::Kid(kid) => {
-                let account = http.urls.parse_account(&kid).ok_or_else(|| {
-                    HttpError::new(ProblemKind::AccountDoesNotExist, "`kid` is not the URL of an account of this CA")
-                })?;
-                Ok(Self::Account(Box::new(authenticate::by_account(&http.ctx, jws, account).await?)))
-            }
-            KeyRef::Jwk(key) => Ok(Self::Key(Box::new(authenticate::by_key(&http.ctx, jws, key).await?))),
+        let visit = Visit::of(request.extensions());
+        let jws = read(request, http, &visit).await?;
+        let outcome = authenticate(http, jws).await;
+        let asker = match &outcome {
+            Ok(Self::Account(request)) => Asker::of(request, visit.network),
+            _ => Asker::stranger(visit.network),
+        };
+        http.ctx.rates.request(&asker)?;
+        outcome
+    }
+}
+
+async fn authenticate(http: &Http, jws: FlatJws) -> Result<ByEither, HttpError> {
+    match jws.protected().key.clone() {
+        KeyRef::Kid(kid) => {
+            let account = http.urls.parse_account(&kid).ok_or_else(|| {
+                HttpError::new(ProblemKind::AccountDoesNotExist, "`kid` is not the URL of an account of this CA")
+            })?;
+            Ok(ByEither::Account(Box::new(authenticate::by_account(&http.ctx, jws, account).await?)))
         }
+        KeyRef::Jwk(key) => Ok(ByEither::Key(Box::new(authenticate::by_key(&http.ctx, jws, key).await?))),
     }
 }
 
@@ -95,7 +110,7 @@ impl FromRequest<Arc<Http>> for ByKey {
     }
 }
 
-async fn read(request: Request, http: &Http) -> Result<FlatJws, HttpError> {
+async fn read(request: Request, http: &Http, visit: &Visit) -> Result<FlatJws, HttpError> {
     // Exactly: parameters have no meaning here (section 6.2), and no client sends any.
     let content_type = request.headers().get(CONTENT_TYPE).map(|value| value.as_bytes()).unwrap_or_default();
     if !content_type.eq_ignore_ascii_case(JOSE_CONTENT_TYPE.as_bytes()) {
@@ -103,12 +118,27 @@ async fn read(request: Request, http: &Http) -> Result<FlatJws, HttpError> {
         return Err(Problem::new(ProblemKind::Malformed, detail).with_status(415).into());
     }
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
-    let jws = FlatJws::parse(&read_body(request).await?).map_err(|error| error.problem())?;
+    // Read first: who sends slowly shall hold no place meanwhile.
+    let body = read_body(request).await?;
+    if let Some(rank) = rank(&path) {
+        http.gate.enter(&visit.place, rank).await?;
+    }
+    let jws = FlatJws::parse(&body).map_err(|error| error.problem())?;
     if !http.urls.is_address_of(&jws.protected().url, &path) {
         let detail = format!("the request was signed for another URL than {}", http.urls.absolute(&path));
         return Err(HttpError::new(ProblemKind::Unauthorized, detail));
     }
     Ok(jws)
+}
+
+/// Orders that were accepted go before new ones; what costs nothing goes to nobody's account.
+fn rank(path: &str) -> Option<Rank> {
+    let resource = path.split('?').next().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
+    match resource {
+        "directory" | "new-nonce" => None,
+        "new-order" | "new-account" | "new-authz" => Some(Rank::Entering),
+        _ => Some(Rank::UnderWay),
+    }
 }
 
 async fn read_body(request: Request) -> Result<Bytes, HttpError> {

@@ -130,9 +130,7 @@ impl Gate {
         let [jitter] = random::bytes::<1>(self.entropy.as_ref());
         let wait = Duration::from_secs(expected + u64::from(jitter) % (expected + 2));
         let detail = "more requests come than this CA can serve in time; nothing was changed; try again later";
-        HttpError::overloaded(
-            Problem::new(ProblemKind::ServerInternal, detail).with_status(503).with_retry_after(wait),
-        )
+        HttpError::overloaded(Problem::new(ProblemKind::ServerInternal, detail).with_status(503).with_retry_after(wait))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -198,8 +196,10 @@ mod tests {
 
     use super::*;
 
+    const PATIENCE: Duration = Duration::from_millis(200);
+
     fn gate(at_once: usize, waiting: usize) -> Arc<Gate> {
-        let bounds = Bounds { at_once, waiting, patience: Duration::from_secs(5) };
+        let bounds = Bounds { at_once, waiting, patience: PATIENCE };
         Gate::new(bounds, Arc::default(), Arc::new(SystemEntropy::new()))
     }
 
@@ -210,7 +210,7 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn places_go_to_the_urgent_and_the_full_queue_says_no() {
         let (gate, first) = (gate(1, 2), Place::default());
         gate.enter(&first, Rank::Fresh).await.unwrap();
@@ -239,19 +239,19 @@ mod tests {
         assert!(metrics.contains("pilotlight_admission_wait_seconds_count 4"), "{metrics}");
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn who_waits_too_long_is_told_and_leaves_no_trace() {
         let (gate, first, second) = (gate(1, 2), Place::default(), Place::default());
         gate.enter(&first, Rank::Fresh).await.unwrap();
         let begun = Instant::now();
         assert!(gate.enter(&second, Rank::Fresh).await.is_err());
-        assert_eq!(begun.elapsed(), Duration::from_secs(5));
+        assert!(begun.elapsed() >= PATIENCE);
         assert!(!gate.is_crowded() && gate.lock().waiting.is_empty());
         first.free();
         gate.enter(&second, Rank::Fresh).await.unwrap();
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_waiter_that_is_dropped_gives_its_place_on() {
         let (gate, first) = (gate(1, 2), Place::default());
         gate.enter(&first, Rank::Fresh).await.unwrap();

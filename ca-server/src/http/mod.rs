@@ -6,14 +6,18 @@
 pub mod acme;
 pub mod api;
 mod extract;
+mod gate;
 pub mod operations;
 mod problem;
 pub mod public;
 mod urls;
+mod visit;
 mod wire;
 
+pub use gate::Gate;
 pub use problem::HttpError;
 pub use urls::Urls;
+pub use visit::{Networks, Peer};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,6 +44,10 @@ pub struct Http {
     pub roots_pem: String,
     /// What records of dns-persist-01 call this CA.
     pub issuers: Vec<String>,
+    /// The door of signed requests.
+    pub gate: Arc<Gate>,
+    /// Tells clients apart.
+    pub networks: Networks,
 }
 
 /// What `/readyz` tells.

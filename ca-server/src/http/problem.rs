@@ -18,6 +18,8 @@ pub struct HttpError {
     problem: Problem,
     location: Option<String>,
     cause: Option<String>,
+    /// One of very many alike: its line would add to the load it tells of.
+    is_quiet: bool,
 }
 
 /// The problem's type, kept beside the response for the metrics.
@@ -44,7 +46,12 @@ impl HttpError {
     /// The key belongs to the account at `location` (RFC 8555 section 7.3.5).
     pub fn key_in_use(location: String) -> Self {
         let problem = Problem::new(ProblemKind::Malformed, "that key has an account already").with_status(409);
-        Self { problem, location: Some(location), cause: None }
+        Self { location: Some(location), ..problem.into() }
+    }
+
+    /// There is no time for this request.
+    pub(super) fn overloaded(problem: Problem) -> Self {
+        Self { is_quiet: true, ..problem.into() }
     }
 
     /// A handler panicked: the story is in the log, by the panic hook.
@@ -54,13 +61,13 @@ impl HttpError {
 
     fn internal(cause: String) -> Self {
         let detail = "the CA failed; its log has the reason under the id of this answer";
-        Self { problem: Problem::new(ProblemKind::ServerInternal, detail), location: None, cause: Some(cause) }
+        Self { cause: Some(cause), ..Problem::new(ProblemKind::ServerInternal, detail).into() }
     }
 }
 
 impl From<Problem> for HttpError {
     fn from(problem: Problem) -> Self {
-        Self { problem, location: None, cause: None }
+        Self { problem, location: None, cause: None, is_quiet: false }
     }
 }
 
@@ -71,16 +78,12 @@ impl From<FlowError> for HttpError {
             // The http layer knows the URL and replaces this where the flow can end so.
             FlowError::KeyInUse(_) => Self::key_in_use(String::new()),
             FlowError::Unavailable { what, cause, retry_after } => {
-                Self { problem: unavailable(what, retry_after), location: None, cause: Some(cause) }
+                Self { cause: Some(cause), ..unavailable(what, retry_after).into() }
             }
-            FlowError::Conflict(cause) => Self {
-                problem: unavailable(
-                    "the resource changed while the request was served; try again",
-                    Duration::from_secs(1),
-                ),
-                location: None,
-                cause: Some(cause),
-            },
+            FlowError::Conflict(cause) => {
+                let what = "the resource changed while the request was served; try again";
+                Self { cause: Some(cause), ..unavailable(what, Duration::from_secs(1)).into() }
+            }
             FlowError::Internal(cause) => Self::internal(cause),
         }
     }
@@ -97,6 +100,7 @@ impl IntoResponse for HttpError {
         let request_id = data_encoding::HEXLOWER.encode(&random::bytes::<6>(&SystemEntropy::new()));
         match &self.cause {
             Some(cause) => tracing::error!(%request_id, status = status.as_u16(), %cause, "request failed"),
+            None if self.is_quiet => tracing::debug!(%request_id, "request sent away"),
             None => {
                 // The id in the answer has to be found again (protocols ERR-1), with the settings as they come.
                 let (kind, detail) = (self.problem.kind.name(), one_line(&self.problem.detail));

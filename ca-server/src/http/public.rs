@@ -33,6 +33,11 @@ pub(crate) async fn roots(State(http): State<Arc<Http>>) -> Response {
         .into_response()
 }
 
+/// The rate limits in force, for whoever was told of one (RFC 8555 section 6.6).
+pub(crate) async fn rate_limits(State(http): State<Arc<Http>>) -> Response {
+    ([(CONTENT_TYPE, "text/plain; charset=utf-8")], http.ctx.rates.describe()).into_response()
+}
+
 /// The issuing certificate, for the AIA of leaves (RFC 5280 section 4.2.2.1).
 async fn certificate(State(http): State<Arc<Http>>, Segment(file): Segment) -> Result<Response, HttpError> {
     let issuer = issuer(file.strip_suffix(".crt"))?;

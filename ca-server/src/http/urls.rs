@@ -22,6 +22,11 @@ impl Urls {
         format!("{}{path}", self.base)
     }
 
+    /// What rate limits there are.
+    pub fn rate_limits(&self) -> String {
+        self.absolute("/rate-limits")
+    }
+
     /// The directory, of one profile or of all.
     pub fn directory(&self, profile: Option<&ProfileName>) -> String {
         match profile {

@@ -159,7 +159,10 @@ mod tests {
         assert_eq!(plain("2001:db8::1"), "2001:db8::/64");
         assert_eq!(plain("unknown, 127.0.0.2"), "127.0.0.0/24", "the last one known");
         assert_eq!(plain("nonsense"), "127.0.0.0/24");
-        assert_eq!(client("127.0.0.1", &[("x-forwarded-for", "203.0.113.9"), ("x-forwarded-for", "198.51.100.4")]), "198.51.100.0/24");
+        assert_eq!(
+            client("127.0.0.1", &[("x-forwarded-for", "203.0.113.9"), ("x-forwarded-for", "198.51.100.4")]),
+            "198.51.100.0/24"
+        );
         let standard = |value| client("2001:db8:1::1", &[("forwarded", value)]);
         assert_eq!(standard("for=203.0.113.9;proto=https"), "203.0.113.0/24");
         assert_eq!(standard("proto=https;For=\"[2001:db8::5]:443\""), "2001:db8::/64");

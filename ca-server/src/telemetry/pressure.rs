@@ -60,12 +60,20 @@ impl Pressure {
 
     pub(super) fn render(&self, out: &mut String) {
         self.limits.render(out, "pilotlight_rate_limited_total", "Requests refused by a rate limit.");
-        self.refused.render(out, "pilotlight_overload_refused_total", "Requests refused because of overload, by reason.");
+        self.refused.render(
+            out,
+            "pilotlight_overload_refused_total",
+            "Requests refused because of overload, by reason.",
+        );
         self.pruned.render(out, "pilotlight_pruned_total", "Rows deleted or ended by the clock.");
         let gauges = [
             ("pilotlight_requests_waiting", &self.waiting, "Signed requests that wait for a place."),
             ("pilotlight_requests_under_way", &self.under_way, "Signed requests under way."),
-            ("pilotlight_rate_limit_subjects", &self.remembered, "Accounts, devices and networks that limits remember."),
+            (
+                "pilotlight_rate_limit_subjects",
+                &self.remembered,
+                "Accounts, devices and networks that limits remember.",
+            ),
         ];
         for (name, value, help) in gauges {
             header(out, name, "gauge", help);

@@ -24,6 +24,7 @@ pub mod meta;
 mod migrate;
 pub mod nonces;
 pub mod orders;
+pub mod pruning;
 pub mod sites;
 mod store;
 mod text;

@@ -3,23 +3,28 @@
 use std::sync::Arc;
 
 use api::acme::{AccountObject, AccountUpdate, NewAccount, OrdersList};
-use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::header::{LINK, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use pki_core::acme::eab::BindingRequest;
 use pki_core::ids::{AccountId, OrderId};
 use serde::Deserialize;
 
 use super::super::extract::{ByAccount, ByKey, Segment, must_be_empty, payload};
+use super::super::visit::Visit;
 use super::super::{Http, HttpError, wire};
 use crate::flows::account::{self, Registered, Update};
 use crate::flows::authenticate::AccountRequest;
 use crate::flows::{FlowError, key_change as flow};
 
-pub(super) async fn new_account(State(http): State<Arc<Http>>, ByKey(request): ByKey) -> Result<Response, HttpError> {
+pub(super) async fn new_account(
+    State(http): State<Arc<Http>>,
+    Extension(visit): Extension<Visit>,
+    ByKey(request): ByKey,
+) -> Result<Response, HttpError> {
     let sent: NewAccount = payload(request.payload())?;
     let url = http.urls.acme("new-account");
     let binding =
@@ -28,6 +33,7 @@ pub(super) async fn new_account(State(http): State<Arc<Http>>, ByKey(request): B
         contacts: sent.contact.unwrap_or_default(),
         only_existing: sent.only_return_existing.unwrap_or(false),
         binding: binding.transpose().map_err(|error| error.problem())?,
+        network: visit.network,
     };
     let (status, account) = match account::register(&http.ctx, &request, new).await? {
         Registered::New(account) => (StatusCode::CREATED, account),

@@ -3,19 +3,21 @@
 use std::sync::Arc;
 
 use api::acme::AuthorizationUpdate;
-use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderValue;
 use axum::http::header::{LINK, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use pki_core::acme::authorization::{Authorization, AuthorizationStatus};
 use pki_core::acme::challenge::{Challenge, ChallengeState};
 use pki_core::acme::problem::ProblemKind;
 use serde_json::{Map, Value};
 
 use super::super::extract::{ByAccount, Segment, payload};
+use super::super::visit::Visit;
 use super::super::{Http, HttpError, wire};
 use crate::flows::authorization;
+use crate::flows::rates::Asker;
 
 pub(super) async fn authorization(
     State(http): State<Arc<Http>>,
@@ -49,6 +51,7 @@ fn show(http: &Http, authorization: &Authorization) -> Response {
 pub(super) async fn challenge(
     State(http): State<Arc<Http>>,
     Segment(id): Segment,
+    Extension(visit): Extension<Visit>,
     ByAccount(request): ByAccount,
 ) -> Result<Response, HttpError> {
     let id = id.parse().map_err(|_| HttpError::not_found("challenge"))?;
@@ -58,7 +61,12 @@ pub(super) async fn challenge(
             serde_json::from_slice::<Map<String, Value>>(sent).map_err(|_| {
                 HttpError::new(ProblemKind::Malformed, "respond to a challenge with a JSON object: `{}`")
             })?;
-            authorization::respond(&http.ctx, &request, id).await?
+            http.ctx.rates.challenge(id, Asker::of(&request, visit.network))?;
+            let responded = authorization::respond(&http.ctx, &request, id).await;
+            if !responded.as_ref().is_ok_and(|(_, challenge)| challenge.state == ChallengeState::Processing) {
+                http.ctx.rates.not_asked(id);
+            }
+            responded?
         }
     };
     let mut response = Json(wire::challenge(&http, authorization.account, &challenge)).into_response();

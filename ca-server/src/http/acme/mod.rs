@@ -12,12 +12,12 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{CACHE_CONTROL, LINK};
-use axum::http::{HeaderName, HeaderValue, Method};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 
-use super::{Http, HttpError, detach};
+use super::{Http, HttpError, detach, visit};
 
 const REPLAY_NONCE: HeaderName = HeaderName::from_static("replay-nonce");
 
@@ -46,6 +46,7 @@ pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
         .route("/acme/", any(unknown))
         .route("/acme/{*rest}", any(unknown))
         .method_not_allowed_fallback(async || HttpError::method_not_allowed())
+        .layer(middleware::from_fn_with_state(Arc::clone(http), visit::layer))
         .layer(middleware::from_fn_with_state(Arc::clone(http), detach))
         .layer(middleware::from_fn_with_state(Arc::clone(http), add_headers))
 }
@@ -64,6 +65,11 @@ pub(super) async fn add_headers(State(http): State<Arc<Http>>, request: Request,
     }
     if !(is_directory && response.status().is_success())
         && let Ok(link) = HeaderValue::from_str(&format!("<{}>;rel=\"index\"", http.urls.directory(None)))
+    {
+        response.headers_mut().append(LINK, link);
+    }
+    if response.status() == StatusCode::TOO_MANY_REQUESTS
+        && let Ok(link) = HeaderValue::from_str(&format!("<{}>;rel=\"help\"", http.urls.rate_limits()))
     {
         response.headers_mut().append(LINK, link);
     }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use api::acme::{Finalize, NewOrder};
-use axum::Json;
 use axum::extract::State;
 use axum::http::header::{LOCATION, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use pki_core::acme::order::{Order, OrderState};
@@ -15,27 +15,36 @@ use pki_core::acme::problem::ProblemKind;
 use pki_core::ids::OrderId;
 
 use super::super::extract::{ByAccount, Segment, must_be_empty, payload};
+use super::super::visit::Visit;
 use super::super::{Http, HttpError, wire};
 use crate::flows::authenticate::AccountRequest;
 use crate::flows::finalize::{Finalized, finalize as issue};
-use crate::flows::order;
+use crate::flows::rates::Asker;
+use crate::flows::{order, urgency};
 
 pub(super) async fn new_order(
     State(http): State<Arc<Http>>,
+    Extension(visit): Extension<Visit>,
     ByAccount(request): ByAccount,
 ) -> Result<Response, HttpError> {
-    create(&http, &request, None).await
+    create(&http, &visit, &request, None).await
 }
 
 pub(super) async fn new_order_of_profile(
     State(http): State<Arc<Http>>,
     Segment(profile): Segment,
+    Extension(visit): Extension<Visit>,
     ByAccount(request): ByAccount,
 ) -> Result<Response, HttpError> {
-    create(&http, &request, Some(profile)).await
+    create(&http, &visit, &request, Some(profile)).await
 }
 
-async fn create(http: &Http, request: &AccountRequest, fixed: Option<String>) -> Result<Response, HttpError> {
+async fn create(
+    http: &Http,
+    visit: &Visit,
+    request: &AccountRequest,
+    fixed: Option<String>,
+) -> Result<Response, HttpError> {
     let sent: NewOrder = payload(request.payload())?;
     if let (Some(fixed), Some(asked)) = (&fixed, &sent.profile)
         && fixed != asked
@@ -43,6 +52,12 @@ async fn create(http: &Http, request: &AccountRequest, fixed: Option<String>) ->
         let detail = format!("this directory issues by the profile {fixed} only");
         return Err(HttpError::new(ProblemKind::InvalidProfile, detail));
     }
+    let asker = Asker::of(request, visit.network);
+    if sent.replaces.is_none() {
+        http.ctx.rates.new_order(&asker)?;
+    }
+    let replaces_something = sent.replaces.is_some();
+    queue(http, visit, request, sent.replaces.as_deref()).await?;
     let new = order::NewOrder {
         identifiers: sent.identifiers.into_iter().map(|one| (one.kind, one.value)).collect(),
         profile: fixed.or(sent.profile),
@@ -50,7 +65,19 @@ async fn create(http: &Http, request: &AccountRequest, fixed: Option<String>) ->
         not_after: sent.not_after,
     };
     let order = order::create(&http.ctx, request, new).await?;
+    if replaces_something && order.replaces.is_none() {
+        http.ctx.rates.owe_new_order(&asker);
+    }
     Ok((StatusCode::CREATED, show(http, &order)).into_response())
+}
+
+/// When others wait, an order goes before those that are less urgent.
+async fn queue(http: &Http, visit: &Visit, request: &AccountRequest, replaces: Option<&str>) -> Result<(), HttpError> {
+    if !http.gate.is_crowded() {
+        return Ok(());
+    }
+    let rank = urgency::of_order(&http.ctx, request, replaces).await?;
+    http.gate.enter(&visit.place, rank).await
 }
 
 pub(super) async fn order(

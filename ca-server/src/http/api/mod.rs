@@ -94,6 +94,7 @@ pub fn agents(http: &Arc<Http>) -> Router<Arc<Http>> {
     Router::new()
         .route("/api/v1/agent/config", post(agent::config))
         .route("/api/v1/agent/report", post(agent::report))
+        .layer(middleware::from_fn_with_state(Arc::clone(http), super::visit::layer))
         .layer(middleware::from_fn_with_state(Arc::clone(http), detach))
         .layer(middleware::from_fn_with_state(Arc::clone(http), super::acme::add_headers))
 }
