@@ -14,6 +14,7 @@ use store::{OpenOptions, Store, meta};
 use crate::ceremony::material::CaMaterial;
 use crate::config::{Config, ResolverAddress};
 use crate::flows::issue::IssueDesk;
+use crate::flows::pruning::Retention;
 use crate::flows::rates::Rates;
 use crate::flows::{Context, ContextParts, FlowError, Limits};
 use crate::http::{Gate, Http, Networks, Readiness, Urls, acme, api, operations, public};
@@ -34,6 +35,8 @@ pub struct App {
     pub validator: Arc<Validator>,
     /// What is due by the clock.
     pub chores: Chores,
+    /// How long what is over is kept.
+    pub retention: Retention,
     /// Everything that runs.
     pub tasks: Tasks,
 }
@@ -79,6 +82,7 @@ pub async fn build(config: &Config, passphrase: Passphrase, own: Vec<std::net::S
     let tasks = Tasks::default();
     let roots_pem = pki_core::x509::pem::bundle_to_pem(&ctx.roots);
     let urls = Urls::new(config.external.main.as_str());
+    let retention = Retention { orders: config.retention.orders, eab_keys: config.retention.eab_keys };
     let (gate, networks) = (gate(config, &ctx), networks(config));
     let http = Arc::new(Http {
         ctx,
@@ -90,7 +94,7 @@ pub async fn build(config: &Config, passphrase: Passphrase, own: Vec<std::net::S
         gate,
         networks,
     });
-    Ok(App { http, validator, chores: Chores { own, root_crl }, tasks })
+    Ok(App { http, validator, chores: Chores { own, root_crl }, retention, tasks })
 }
 
 async fn open_store(config: &Config) -> Result<Store, BuildError> {

@@ -23,6 +23,7 @@ pub mod nonce;
 pub mod order;
 pub mod owed;
 pub mod own_tls;
+pub mod pruning;
 pub mod rates;
 mod record;
 pub mod recovery;

@@ -1,9 +1,11 @@
 //! Work that survives a crash: a row is claimed, run, and finished in the transaction of its effect, or tried again.
 
 mod lanes;
+mod prune;
 mod schedule;
 mod validate;
 
+pub use prune::run as run_pruning;
 pub use schedule::{Chores, run as run_schedule};
 
 use std::sync::Arc;

@@ -1,9 +1,7 @@
-//! What is due by the clock: revocation lists, the CA's own certificate, forgetting what is over.
+//! What is due by the clock: revocation lists, the CA's own certificate. What is over is forgotten by [`super::prune`].
 
 use std::sync::Arc;
 use std::time::Duration;
-
-use store::nonces;
 
 use crate::flows::{Context, FlowError, crl};
 use crate::own_certificate::OwnCertificate;
@@ -29,10 +27,8 @@ pub async fn run(ctx: Arc<Context>, chores: Chores, tasks: Tasks) {
             tracing::error!(%error, "the CA's own TLS certificate is not renewed; it is tried again");
         }
         chores.root_crl.look(&ctx);
-        for outcome in [publish_if_due(&ctx).await, forget(&ctx).await] {
-            if let Err(error) = outcome {
-                tracing::warn!(%error, "a chore failed; it is tried again");
-            }
+        if let Err(error) = publish_if_due(&ctx).await {
+            tracing::warn!(%error, "a chore failed; it is tried again");
         }
         tokio::select! {
             () = tokio::time::sleep(PERIOD) => {}
@@ -47,14 +43,4 @@ async fn publish_if_due(ctx: &Context) -> Result<(), FlowError> {
         return Ok(());
     }
     crl::owe(ctx, issuer).await
-}
-
-async fn forget(ctx: &Context) -> Result<(), FlowError> {
-    let now = ctx.now();
-    ctx.store
-        .write(async move |tx| {
-            nonces::purge(tx, now).await?;
-            Ok(())
-        })
-        .await
 }

@@ -11,7 +11,8 @@ pub async fn spend(tx: &mut Tx<'_>, nonce: &str, expires_at: Timestamp) -> Resul
     Ok(tx.execute(sql, &[nonce.into(), expires_at.into()]).await? == 1)
 }
 
-/// Forgets nonces that are refused for their age by now; how many.
-pub async fn purge(tx: &mut Tx<'_>, now: Timestamp) -> Result<u64, StoreError> {
-    tx.execute("DELETE FROM used_nonce WHERE expires_at < $1", &[now.into()]).await
+/// Forgets so many nonces that are refused for their age by now; how many there were.
+pub async fn purge(tx: &mut Tx<'_>, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    let sql = "DELETE FROM used_nonce WHERE nonce IN (SELECT nonce FROM used_nonce WHERE expires_at < $1 LIMIT $2)";
+    tx.execute(sql, &[now.into(), limit.into()]).await
 }

@@ -14,6 +14,7 @@ mod jobs;
 mod orders;
 #[path = "../support/postgres.rs"]
 mod postgres;
+mod pruning;
 mod small;
 mod transactions;
 mod world;

@@ -68,7 +68,7 @@ async fn a_nonce_is_spent_once(store: &Store) {
     assert!(spend("a", 10).await);
     assert!(!spend("a", 10).await);
     assert!(spend("b", 20).await);
-    assert_eq!(write(store, async |tx| nonces::purge(tx, at(15)).await).await, Ok(1));
+    assert_eq!(write(store, async |tx| nonces::purge(tx, at(15), 10).await).await, Ok(1));
     assert!(!spend("b", 20).await);
     assert!(spend("a", 30).await, "forgotten; its age alone refuses it by now");
 }
