@@ -1,11 +1,14 @@
 //! ACC-10 and ACC-11, external account binding, on a CA that wants it; and the guard, on a CA that is asked to look at
 //! itself.
 
+use std::sync::Arc;
+
+use api::token::EnrolmentToken;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use ring::hmac;
 use serde_json::{Value, json};
-use tests::acme_raw::{Key, b64, new_account};
+use tests::acme_raw::{Account, Client, Key, b64, new_account};
 use tests::ca::Ca;
 
 use crate::world::{Challenge, World};
@@ -26,6 +29,19 @@ impl External {
         let secret = BASE64_URL_SAFE_NO_PAD.decode(secret).unwrap();
         assert!(secret.len() >= 32, "ACC-11");
         Self { kid, secret }
+    }
+
+    /// The key in the token of a device.
+    pub(crate) fn of_token(token: &str) -> Self {
+        let token = EnrolmentToken::parse(token).unwrap();
+        Self { secret: BASE64_URL_SAFE_NO_PAD.decode(token.secret.expose()).unwrap(), kid: token.kid }
+    }
+
+    /// Registers an account with it.
+    pub(crate) async fn account(&self, client: &Arc<Client>) -> Account {
+        let (key, url) = (Key::new(), client.url("newAccount"));
+        let answer = new_account(client, &key, &self.bind(&url, &key.jwk(), |_| ())).await;
+        Account { client: Arc::clone(client), key, url: answer.expect("ACC-10", 201, "").location() }
     }
 
     /// Binds what `payload` says, under a header that `change` may have spoiled.

@@ -1,7 +1,7 @@
 //! RFC 8555 against a real `ca-server`, request by request, with a client that can do everything wrong. The names of tests
 //! and rows are those of the requirements: directory and nonces (DIR, NON, HTP, ERR), signed requests (JWS), accounts and
 //! their binding (ACC, EAB), orders, authorizations and challenges (ORD, AUZ, CHL), finalize, download and revocation
-//! (FIN, CRT, REV), validation and its guard (VAL).
+//! (FIN, CRT, REV), validation and its guard (VAL), rate limits, overload and what is forgotten.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -16,8 +16,10 @@ mod certificate_rules;
 mod certificates;
 mod finalize;
 mod hostile;
+mod limits;
 mod mutations;
 mod orders;
+mod overload;
 mod pkilint;
 mod postgres;
 mod problems;
