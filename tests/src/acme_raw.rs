@@ -138,6 +138,8 @@ impl Client {
 async fn converse(stream: &mut TlsStream<TcpStream>, method: &str, message: &[u8]) -> Option<Answer> {
     // A server that refuses a body may stop reading it.
     let _ = stream.write_all(message).await;
+    // What TLS holds back, because the task has had its turn, would stay there while the answer is waited for.
+    let _ = stream.flush().await;
     let mut bytes = Vec::new();
     loop {
         match stream.read_buf(&mut bytes).await {
