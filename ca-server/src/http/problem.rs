@@ -16,8 +16,8 @@ use crate::flows::FlowError;
 #[derive(Debug)]
 pub struct HttpError {
     problem: Problem,
-    location: Option<String>,
-    cause: Option<String>,
+    location: Option<Box<str>>,
+    cause: Option<Box<str>>,
     /// One of very many alike: its line would add to the load it tells of.
     is_quiet: bool,
 }
@@ -46,7 +46,7 @@ impl HttpError {
     /// The key belongs to the account at `location` (RFC 8555 section 7.3.5).
     pub fn key_in_use(location: String) -> Self {
         let problem = Problem::new(ProblemKind::Malformed, "that key has an account already").with_status(409);
-        Self { location: Some(location), ..problem.into() }
+        Self { location: Some(location.into()), ..problem.into() }
     }
 
     /// There is no time for this request.
@@ -61,7 +61,7 @@ impl HttpError {
 
     fn internal(cause: String) -> Self {
         let detail = "the CA failed; its log has the reason under the id of this answer";
-        Self { cause: Some(cause), ..Problem::new(ProblemKind::ServerInternal, detail).into() }
+        Self { cause: Some(cause.into()), ..Problem::new(ProblemKind::ServerInternal, detail).into() }
     }
 }
 
@@ -78,11 +78,11 @@ impl From<FlowError> for HttpError {
             // The http layer knows the URL and replaces this where the flow can end so.
             FlowError::KeyInUse(_) => Self::key_in_use(String::new()),
             FlowError::Unavailable { what, cause, retry_after } => {
-                Self { cause: Some(cause), ..unavailable(what, retry_after).into() }
+                Self { cause: Some(cause.into()), ..unavailable(what, retry_after).into() }
             }
             FlowError::Conflict(cause) => {
                 let what = "the resource changed while the request was served; try again";
-                Self { cause: Some(cause), ..unavailable(what, Duration::from_secs(1)).into() }
+                Self { cause: Some(cause.into()), ..unavailable(what, Duration::from_secs(1)).into() }
             }
             FlowError::Internal(cause) => Self::internal(cause),
         }
