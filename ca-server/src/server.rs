@@ -89,7 +89,11 @@ pub async fn serve_tls(listener: TcpListener, tls: Arc<ServerConfig>, router: Ro
         tasks.spawn(async move {
             let handshake = tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await;
             match handshake {
-                Ok(Ok(stream)) => converse(stream, Some(peer), router, &connection_tasks).await,
+                Ok(Ok(stream)) => {
+                    let version =
+                        if stream.get_ref().1.alpn_protocol() == Some(&b"h2"[..]) { Http::Two } else { Http::One };
+                    converse(stream, version, Some(peer), router, &connection_tasks).await;
+                }
                 Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
                 Err(_) => tracing::debug!("TLS handshake took too long"),
             }
@@ -106,7 +110,7 @@ pub async fn serve_plain(listener: TcpListener, router: Router, tasks: Tasks) {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         let (router, connection_tasks) = (router.clone(), tasks.clone());
         tasks.spawn(async move {
-            converse(stream, Some(peer), router, &connection_tasks).await;
+            converse(stream, Http::One, Some(peer), router, &connection_tasks).await;
             drop(place);
         });
     }
@@ -145,18 +149,30 @@ pub async fn serve_admin(listener: UnixListener, router: Router, tasks: Tasks) {
         let Ok(peer) = stream.peer_cred() else { continue };
         let router = router.clone().layer(axum::Extension(Administrator::local(peer.uid())));
         let connection_tasks = tasks.clone();
-        tasks.spawn(async move { converse(stream, None, router, &connection_tasks).await });
+        tasks.spawn(async move { converse(stream, Http::One, None, router, &connection_tasks).await });
     }
 }
 
+/// The version a connection speaks, as TLS agreed on it. To guess it from the first bytes would mean to wait for them, and
+/// for that there is no deadline.
+#[derive(Debug, Clone, Copy)]
+enum Http {
+    One,
+    Two,
+}
+
 /// One connection, HTTP/1.1 or HTTP/2, until its end or until shutdown lets it finish what it is doing.
-async fn converse<S>(stream: S, peer: Option<Peer>, router: Router, tasks: &Tasks)
+async fn converse<S>(stream: S, version: Http, peer: Option<Peer>, router: Router, tasks: &Tasks)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(30)).max_concurrent_streams(128);
+    let builder = match version {
+        Http::One => builder.http1_only(),
+        Http::Two => builder.http2_only(),
+    };
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: Request<Incoming>| {
         peer.map(|peer| request.extensions_mut().insert(peer));

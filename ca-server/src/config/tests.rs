@@ -105,6 +105,14 @@ fn wrong_values_name_the_key_the_line_and_the_remedy() {
         ),
         ("life_days = 30", "life_days = 0", "`crl.life_days`: 0 is not a number of days from 1 to 400"),
         ("max_identifiers = 100", "max_identifiers = 0", "`limits.max_identifiers`: 0 is not a number from 1 to 1000"),
+        (
+            "requests_total = \"none\"",
+            "requests_total = \"never\"",
+            "`limits.rates.requests_total`: `never` is not a rate; write it as `100/hour` or `100/hour burst 500`",
+        ),
+        ("ipv4_prefix = 24", "ipv4_prefix = 33", "`limits.rates.ipv4_prefix`: 33 is not a prefix length from 1 to 32"),
+        ("at_once = 128", "at_once = 0", "`limits.overload.at_once`: 0 is not a number from 1 to 100000"),
+        ("orders_days = 7", "orders_days = 0", "`retention.orders_days`: 0 is not a number of days from 1 to 400"),
         ("key = \"intermediate\"", "key = \"../x\"", "`ca.issuing.key`: "),
         ("proxy_protocol = false", "proxy_protocol = true", "`listen.proxy_protocol`: this version does not read"),
         (

@@ -20,11 +20,16 @@ async fn limited(options: &[&str], rates: &[(&str, &str)]) -> World {
     .await
 }
 
-/// What monitoring reads.
-pub(crate) async fn metrics(ca: &Ca) -> String {
+/// `127.0.0.1:PORT` of the listener for monitoring.
+pub(crate) fn operations(ca: &Ca) -> String {
     let addresses = std::fs::read(ca.dir().join("run/addresses.json")).unwrap();
     let addresses: Value = serde_json::from_slice(&addresses).unwrap();
-    plain_get(addresses["operations"].as_str().unwrap(), "/metrics").await.unwrap()
+    addresses["operations"].as_str().unwrap().to_owned()
+}
+
+/// What monitoring reads.
+pub(crate) async fn metrics(ca: &Ca) -> String {
+    plain_get(&operations(ca), "/metrics").await.unwrap()
 }
 
 /// The value of a metric; zero when it is not there.

@@ -1,12 +1,17 @@
 //! More requests than can be served: some get an early 503, none a wrong answer, and what anybody needs is answered always.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 use tests::acme_raw::Account;
+use tests::https::trusting;
 use tests::wait;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
-use crate::limits::{metric, metrics};
+use crate::limits::{metric, metrics, operations};
 use crate::world::{World, csr, fresh_name, identifiers};
 
 /// Requests at the same time.
@@ -56,6 +61,25 @@ async fn htp_10_and_err_4_what_cannot_be_served_is_sent_away_early() {
     assert_eq!(metric(&text, "pilotlight_requests_under_way"), 0, "{text}");
     assert!(metric(&text, "pilotlight_admission_wait_seconds_count") > refused, "{text}");
     world.issue(&account, &[&fresh_name()]).await;
+}
+
+/// A place that is held without a word is a place that others need.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_says_nothing_is_closed() {
+    let world = World::shared().await;
+    let address = world.ca.main_address();
+    let tls = TlsConnector::from(Arc::new(trusting(&world.ca.roots())));
+    let mut encrypted =
+        tls.connect("localhost".try_into().unwrap(), TcpStream::connect(&address).await.unwrap()).await.unwrap();
+    let mut plain = TcpStream::connect(&operations(&world.ca)).await.unwrap();
+    let patience = Duration::from_secs(25);
+    let (mut one, mut other) = ([0], [0]);
+    let (one, other) = tokio::join!(
+        tokio::time::timeout(patience, encrypted.read(&mut one)),
+        tokio::time::timeout(patience, plain.read(&mut other)),
+    );
+    assert_eq!(one.expect("TLS").unwrap_or(0), 0);
+    assert_eq!(other.expect("plain").unwrap_or(0), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
