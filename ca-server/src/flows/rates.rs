@@ -77,7 +77,10 @@ impl Rates {
 
     /// A signed request came in.
     pub fn request(&self, asker: &Asker) -> Result<(), FlowError> {
-        self.admit(Action::Request, asker)
+        let outcome = self.admit(Action::Request, asker);
+        let remembered = i64::try_from(self.lock().limits.remembered()).unwrap_or(i64::MAX);
+        self.metrics.pressure.remembered.store(remembered, Ordering::Relaxed);
+        outcome
     }
 
     /// An account is about to be made.
@@ -144,8 +147,6 @@ impl Rates {
 
     fn refuse(&self, exceeded: &Exceeded) -> FlowError {
         self.metrics.pressure.count_limit(exceeded.name.as_str());
-        let remembered = i64::try_from(self.lock().limits.remembered()).unwrap_or(i64::MAX);
-        self.metrics.pressure.remembered.store(remembered, Ordering::Relaxed);
         let Exceeded { name, rate, wait } = exceeded;
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         let (what, whose) = name.in_words();

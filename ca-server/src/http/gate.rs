@@ -68,6 +68,7 @@ impl Gate {
         };
         self.metrics.pressure.observe_wait(come.elapsed());
         let permit = outcome.map_err(|refusal| self.refuse(refusal))?;
+        self.metrics.pressure.count_admission(rank.as_str());
         *place.lock() = Some(permit);
         Ok(())
     }

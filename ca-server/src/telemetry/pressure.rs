@@ -13,6 +13,7 @@ const ENDS: [u64; 9] = [1, 5, 10, 50, 100, 500, 1000, 2500, 5000];
 #[derive(Debug, Default)]
 pub struct Pressure {
     limits: Family,
+    admitted: Family,
     refused: Family,
     pruned: Family,
     waits: Histogram,
@@ -35,6 +36,11 @@ impl Pressure {
     /// Counts an answer `rateLimited` by its limit.
     pub fn count_limit(&self, name: &str) {
         self.limits.add(&format!("limit=\"{name}\""));
+    }
+
+    /// Counts a request that got a place, by its rank.
+    pub fn count_admission(&self, rank: &str) {
+        self.admitted.add(&format!("rank=\"{rank}\""));
     }
 
     /// Counts an answer 503 by its reason.
@@ -60,6 +66,7 @@ impl Pressure {
 
     pub(super) fn render(&self, out: &mut String) {
         self.limits.render(out, "pilotlight_rate_limited_total", "Requests refused by a rate limit.");
+        self.admitted.render(out, "pilotlight_admitted_total", "Signed requests that got a place, by rank.");
         self.refused.render(
             out,
             "pilotlight_overload_refused_total",

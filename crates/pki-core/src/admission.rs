@@ -27,6 +27,18 @@ pub enum Rank {
     Fresh,
 }
 
+impl Rank {
+    /// The word for metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::UnderWay => "under_way",
+            Self::Entering => "entering",
+            Self::Replacing(_) => "replacing",
+            Self::Fresh => "fresh",
+        }
+    }
+}
+
 /// How much is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {

@@ -11,8 +11,9 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use crate::binding::External;
 use crate::limits::{metric, metrics, operations};
-use crate::world::{World, csr, fresh_name, identifiers};
+use crate::world::{Order, World, csr, fresh_name, identifiers};
 
 /// Requests at the same time.
 const STORM: usize = 32;
@@ -61,6 +62,35 @@ async fn htp_10_and_err_4_what_cannot_be_served_is_sent_away_early() {
     assert_eq!(metric(&text, "pilotlight_requests_under_way"), 0, "{text}");
     assert!(metric(&text, "pilotlight_admission_wait_seconds_count") > refused, "{text}");
     world.issue(&account, &[&fresh_name()]).await;
+}
+
+/// A device whose certificate ends some day, in a crowd that wants something new. In which order ranks are served is the
+/// queue's own test.
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_crowd_orders_are_ranked_by_what_they_replace() {
+    const NAME: &str = "gw-1.site.test";
+    let world = world(1, 1000).await;
+    let stranger = world.account().await;
+    let token = world.ca.device_add("gw-1", "gateway", &[NAME]).await;
+    let device = External::of_token(&token).account(&world.client).await;
+    let order = Order::new(&device, &json!({ "identifiers": identifiers(&[NAME]) })).await;
+    let key = rcgen::KeyPair::generate().unwrap();
+    let done = order.finalize(&device, &csr(&[NAME], &key)).await.expect("FIN-1", 200, "").json();
+    assert_eq!(done["status"], "valid");
+    wait::until_true("a crowd with both ranks", 60, async || {
+        let ask = async |account: &Account, name: &str| {
+            let payload = json!({ "identifiers": identifiers(&[name]) });
+            account.post(&account.client.url("newOrder"), &payload).await.expect("nobody starves", 201, "");
+        };
+        let names: Vec<String> = (0..STORM).map(|_| fresh_name()).collect();
+        let crowd = futures_util::future::join_all(names.iter().map(|name| ask(&stranger, name)));
+        tokio::join!(crowd, ask(&device, NAME));
+        let text = metrics(&world.ca).await;
+        let admitted = |rank: &str| metric(&text, &format!("pilotlight_admitted_total{{rank=\"{rank}\"}}"));
+        assert!(admitted("entering") >= admitted("replacing") + admitted("fresh"), "{text}");
+        admitted("replacing") > 0 && admitted("fresh") > 0
+    })
+    .await;
 }
 
 /// A place that is held without a word is a place that others need.
