@@ -16,7 +16,7 @@ use crate::config::{Config, ResolverAddress};
 use crate::flows::issue::IssueDesk;
 use crate::flows::pruning::Retention;
 use crate::flows::rates::Rates;
-use crate::flows::{Context, ContextParts, FlowError, Limits};
+use crate::flows::{Context, ContextParts, FlowError, Limits, Service};
 use crate::http::{Gate, Http, Networks, Readiness, Urls, acme, api, operations, public};
 use crate::jobs::Chores;
 use crate::own_certificate::OwnCertificate;
@@ -67,11 +67,13 @@ pub async fn build(config: &Config, passphrase: Passphrase, own: Vec<std::net::S
         roots: material.roots,
         root: material.root,
         issuing: material.issuing,
+        alternates: material.alternates,
         desk,
         site_key,
         limits: limits(config),
         rates: Rates::new(config.limits.rates.in_force(), Arc::clone(&metrics)),
         external_account_required: config.acme.external_account_required,
+        service: service(config),
         epoch,
         addresses: addresses(config),
         metrics,
@@ -84,9 +86,11 @@ pub async fn build(config: &Config, passphrase: Passphrase, own: Vec<std::net::S
     let urls = Urls::new(config.external.main.as_str());
     let retention = Retention { orders: config.retention.orders, eab_keys: config.retention.eab_keys };
     let (gate, networks) = (gate(config, &ctx), networks(config));
+    let aliases = config.external.aliases.iter().map(|alias| Urls::new(alias.as_str())).collect();
     let http = Arc::new(Http {
         ctx,
         urls,
+        aliases,
         tasks: tasks.clone(),
         ready: Readiness::default(),
         roots_pem,
@@ -121,6 +125,17 @@ async fn open_keys(
     let signer = signer?;
     material.check_key(config, &signer)?;
     Ok((IssueDesk::new(Arc::new(signer), key), site_key?))
+}
+
+fn service(config: &Config) -> Service {
+    let acme = config.acme.clone();
+    Service {
+        terms_of_service: acme.terms_of_service,
+        website: acme.website,
+        explanation_url: acme.explanation_url,
+        new_authz: acme.new_authz,
+        cross_origin: acme.cross_origin,
+    }
 }
 
 fn limits(config: &Config) -> Limits {

@@ -91,7 +91,8 @@ pub fn due(facts: &Facts<'_>, now: Timestamp) -> Timestamp {
     // The least distance between two issuances, so that a wrong clock or profile makes no loop.
     let soonest = current.written_at + leaf.not_after().since(leaf.not_before()) / 20;
     let suggested = facts.state.suggested.as_ref().filter(|suggested| suggested.leaf_sha256 == current.leaf_sha256());
-    suggested.map_or(own, |window| within(window, seed)).max(soonest)
+    // The CA may ask for an earlier renewal; a later one would give up time for outages that the profile left.
+    suggested.map_or(own, |window| own.min(within(window, seed))).max(soonest)
 }
 
 /// The point of the window that this node keeps to (RFC 9773 section 4.2 asks for a random one; this one survives
@@ -217,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cas_window_counts_but_never_beyond_the_last_tenth_of_life() {
+    fn the_cas_window_counts_when_it_is_earlier() {
         let mut case = Case::new();
         let leaf_sha256 = case.current.as_ref().unwrap().leaf_sha256();
         let window = |start, end| Some(Suggestion { leaf_sha256: leaf_sha256.clone(), start, end });
@@ -225,7 +226,10 @@ mod tests {
         let at = case.next(NOW).at();
         assert!(at >= NOW + 20 * DAY && at <= NOW + 21 * DAY, "{at}");
         assert_eq!(case.next(NOW + DAY).at(), at, "asking again does not roll again");
-        case.state.suggested = window(NOW + 200 * DAY, NOW + 201 * DAY);
+        case.state.suggested = None;
+        let own = case.next(NOW);
+        case.state.suggested = window(NOW + 85 * DAY, NOW + 86 * DAY);
+        assert_eq!(case.next(NOW), own, "a later window changes nothing");
         assert_eq!(case.next(NOW + 91 * DAY), Next::Renew(NOW + 91 * DAY));
         case.state.suggested = window(NOW - 2 * DAY, NOW - DAY);
         assert_eq!(case.next(NOW).at(), NOW + 5 * DAY, "not at once: two issuances lie a twentieth of life apart");

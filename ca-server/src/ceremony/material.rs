@@ -23,6 +23,8 @@ const MAX_FILE: u64 = 4 * 1024 * 1024;
 pub struct CaMaterial {
     /// The CA that issues; its chain is issuing CA, then root.
     pub issuing: IssuingCa,
+    /// Other chains of its certificates.
+    pub alternates: Vec<Vec<Certificate>>,
     /// The root that signed it, with its CRL.
     pub root: RootAuthority,
     /// What devices trust: at least the root.
@@ -94,7 +96,9 @@ impl CaMaterial {
             ocsp_urls: Vec::new(),
         };
         let crl = root_crl(&config.ca.root.crl, &root)?;
-        Ok(Self { issuing, root: RootAuthority::new(config.ca.root.id, root, crl), roots })
+        let files = &config.ca.issuing.alternate_chains;
+        let alternates = files.iter().map(|file| alternate(file, &issuing.certificate)).collect::<Result<_, _>>()?;
+        Ok(Self { issuing, alternates, root: RootAuthority::new(config.ca.root.id, root, crl), roots })
     }
 
     /// Until when the root's CRL is believed; for metrics.
@@ -138,6 +142,26 @@ fn check_signatures(config: &Config, root: &Certificate, issuing: &Certificate) 
         true => Ok(()),
         false => Err(content(&config.ca.issuing.certificate, "it is not a CA certificate that the root signed")),
     }
+}
+
+/// Reads a chain that begins with another certificate of the issuing key; each next one has signed the former.
+fn alternate(path: &Path, issuing: &Certificate) -> Result<Vec<Certificate>, CeremonyError> {
+    let chain = certificates(path)?;
+    // leaves name their issuer by these three
+    let first = chain.first().filter(|first| {
+        first.public_key() == issuing.public_key()
+            && first.subject_der() == issuing.subject_der()
+            && first.subject_key_identifier() == issuing.subject_key_identifier()
+            && first.may_sign()
+    });
+    if first.is_none() {
+        let why = "its first certificate is not one of the issuing key, under the same name and key identifier";
+        return Err(content(path, why));
+    }
+    let is_chain = chain.iter().zip(chain.iter().skip(1)).all(|(below, above)| {
+        below.issuer_der() == above.subject_der() && below.verify_signed_by(above.public_key()).is_ok()
+    });
+    if is_chain { Ok(chain) } else { Err(content(path, "a certificate in it did not sign the one before it")) }
 }
 
 /// Reads the root's CRL; called again when it may have been renewed.

@@ -84,6 +84,7 @@ impl Registration<'_> {
             algorithm: certificate.public_key().algorithm().to_string(),
             spki_sha256: certificate.public_key().spki_sha256(),
             state: IssuerState::Active,
+            replacement: None,
             created_at: self.now,
         }
     }

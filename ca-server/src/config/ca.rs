@@ -42,6 +42,10 @@ pub struct Issuing {
     pub id: IssuerId,
     /// Its certificate, in PEM.
     pub certificate: PathBuf,
+    /// Other chains of its certificates, each a file of PEM that begins with another certificate of the same key, such as
+    /// a cross-signed one (RFC 8555 section 7.4.2).
+    #[serde(default)]
+    pub alternate_chains: Vec<PathBuf>,
     /// The name of its key; the file is `KEY.key` in the folder `keys.folder`.
     #[serde(with = "key_id")]
     pub key: KeyId,
@@ -49,7 +53,9 @@ pub struct Issuing {
 
 impl Ca {
     pub(super) fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
-        [&mut self.roots, &mut self.root.certificate, &mut self.root.crl, &mut self.issuing.certificate].into_iter()
+        [&mut self.roots, &mut self.root.certificate, &mut self.root.crl, &mut self.issuing.certificate]
+            .into_iter()
+            .chain(&mut self.issuing.alternate_chains)
     }
 }
 

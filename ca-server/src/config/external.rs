@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 pub struct External {
     /// Of the main listener: in ACME objects and enrolment tokens.
     pub main: ExternalUrl,
+    /// Other addresses of the main listener, such as a former one: what is asked there is answered with them.
+    #[serde(default)]
+    pub aliases: Vec<ExternalUrl>,
     /// Of the public listener: in certificates, for as long as they live.
     pub public: ExternalUrl,
     /// Every name and address that the CA's own TLS certificate carries.
@@ -27,6 +30,10 @@ impl External {
                 "ACME is spoken over https only (RFC 8555 section 6.1); begin it with https://".into(),
             ));
         }
+        if let Some(alias) = self.aliases.iter().find(|alias| !alias.is_https()) {
+            let why = format!("ACME is spoken over https only (RFC 8555 section 6.1); begin {alias} with https://");
+            return Err(("external.aliases", why));
+        }
         if self.public.is_https() {
             let why = "CRLs are fetched before TLS can be trusted (RFC 5280 section 8); begin it with http://";
             return Err(("external.public", why.into()));
@@ -34,10 +41,11 @@ impl External {
         Ok(())
     }
 
-    /// The names of the CA's own certificate: those listed, and the host of `main` in any case.
+    /// The names of the CA's own certificate: those listed, and the hosts of `main` and `aliases` in any case.
     pub fn own_names(&self) -> Vec<Identifier> {
         let mut names = self.names.clone();
         names.extend(parse_name(self.main.host()));
+        names.extend(self.aliases.iter().filter_map(|alias| parse_name(alias.host()).ok()));
         names.sort();
         names.dedup();
         names

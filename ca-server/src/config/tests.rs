@@ -68,7 +68,8 @@ fn an_unknown_key_is_named_with_its_line_and_the_nearest_known_one() {
     let section = refusal(|text| text.replace("[validation]", "[validaton]"));
     assert!(section.contains("unknown key `validaton` at the top level; did you mean `validation`?"), "{section}");
     let nested = refusal(|text| text.replace("key = \"intermediate\"", "key = \"intermediate\"\ncolour = 1"));
-    assert!(nested.contains("unknown key `colour` in [ca.issuing]; known there: id, certificate, key"), "{nested}");
+    let known = "id, certificate, alternate_chains, key";
+    assert!(nested.contains(&format!("unknown key `colour` in [ca.issuing]; known there: {known}")), "{nested}");
 }
 
 #[test]
@@ -78,6 +79,9 @@ fn wrong_values_name_the_key_the_line_and_the_remedy() {
         ("http_port = 80", "http_port = \"80\"", "`validation.http_port`: "),
         ("main = \"[::]:8443\"", "main = \"8443\"", "`listen.main`: "),
         ("main = \"https://", "main = \"http://", "`external.main`: ACME is spoken over https only"),
+        ("aliases = []", "aliases = [\"http://a.test\"]", "`external.aliases`: ACME is spoken over https only"),
+        ("website = \"\"", "website = \"ca.site.test\"", "`acme.website`: `ca.site.test` is not a web address"),
+        ("website = \"\"", "website = \"https://a.test/>;x\"", "`acme.website`: "),
         ("public = \"http://", "public = \"https://", "`external.public`: CRLs are fetched before TLS"),
         (
             "ca.site.test:8443\"",

@@ -27,6 +27,8 @@ pub struct NewAccount {
     pub binding: Option<BindingRequest>,
     /// Where it comes from.
     pub network: Option<IpNet>,
+    /// Whether the terms of service were agreed to.
+    pub agreed: bool,
 }
 
 /// Registered now, or known before.
@@ -47,6 +49,10 @@ pub async fn register(ctx: &Context, request: &KeyRequest, new: NewAccount) -> R
         return Err(FlowError::problem(ProblemKind::AccountDoesNotExist, "no account has this key"));
     }
     let contacts = parse_contacts(&new.contacts)?;
+    let terms = terms(ctx);
+    if terms.is_some() && !new.agreed {
+        return Err(terms_not_agreed(ctx));
+    }
     let bound = match new.binding {
         Some(binding) => Some(open_binding(ctx, request, binding).await?),
         None if ctx.external_account_required => {
@@ -66,9 +72,29 @@ pub async fn register(ctx: &Context, request: &KeyRequest, new: NewAccount) -> R
         key: request.key().clone(),
         contacts,
         binding: bound.as_ref().map(|(key, _)| Binding { key: key.id, device: key.device }),
+        terms_agreed: terms.map(str::to_owned),
     };
     let account = Account::new(beginning, ctx.now(), ctx.entropy.as_ref());
     insert(ctx, request, account, bound).await
+}
+
+/// The terms that accounts have to agree to, by their URL.
+fn terms(ctx: &Context) -> Option<&str> {
+    Some(ctx.service.terms_of_service.as_str()).filter(|terms| !terms.is_empty())
+}
+
+/// Protocols ACC-6: whoever has not agreed to the terms in force orders nothing until then.
+pub(super) fn require_terms(ctx: &Context, account: &Account) -> Result<(), FlowError> {
+    match terms(ctx) {
+        Some(terms) if account.owes_agreement(terms) => Err(terms_not_agreed(ctx)),
+        _ => Ok(()),
+    }
+}
+
+fn terms_not_agreed(ctx: &Context) -> FlowError {
+    let detail = "read the terms of service and send `termsOfServiceAgreed` to agree to them, with newAccount or to the \
+                  account URL";
+    Problem::new(ProblemKind::UserActionRequired, detail).with_instance(&ctx.service.terms_of_service).into()
 }
 
 async fn find(ctx: &Context, request: &KeyRequest) -> Result<Option<Account>, FlowError> {
@@ -204,16 +230,16 @@ pub struct Update {
     pub contacts: Option<Vec<String>>,
     /// `status: "deactivated"`.
     pub deactivate: bool,
+    /// `termsOfServiceAgreed: true`.
+    pub agree: bool,
 }
 
 /// Changes contacts or deactivates.
 pub async fn update(ctx: &Context, request: &AccountRequest, change: Update) -> Result<Account, FlowError> {
-    let account = request.account().clone();
-    let account = match change {
-        Update { deactivate: true, .. } => account.deactivate()?,
-        Update { contacts: Some(contacts), .. } => account.with_contacts(parse_contacts(&contacts)?),
-        Update { contacts: None, .. } => return Ok(account),
-    };
+    let account = apply(ctx, request.account().clone(), &change)?;
+    if account == *request.account() {
+        return Ok(account);
+    }
     let action = if change.deactivate { "account.deactivate" } else { "account.update" };
     let changed = event(ctx, format_args!("account:{}", account.id), action, format_args!("account:{}", account.id));
     let row = account.clone();
@@ -225,4 +251,18 @@ pub async fn update(ctx: &Context, request: &AccountRequest, change: Update) -> 
         })
         .await?;
     Ok(account)
+}
+
+fn apply(ctx: &Context, account: Account, change: &Update) -> Result<Account, FlowError> {
+    if change.deactivate {
+        return Ok(account.deactivate()?);
+    }
+    let account = match &change.contacts {
+        Some(contacts) => account.with_contacts(parse_contacts(contacts)?),
+        None => account,
+    };
+    Ok(match terms(ctx) {
+        Some(terms) if change.agree => account.agree(terms.to_owned()),
+        _ => account,
+    })
 }

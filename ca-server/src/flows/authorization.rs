@@ -2,14 +2,54 @@
 
 use pki_core::acme::authorization::{Authorization, Response};
 use pki_core::acme::challenge::Challenge;
+use pki_core::acme::identifiers::parse_identifiers;
 use pki_core::acme::problem::{Problem, ProblemKind};
 use pki_core::ids::{AuthorizationId, ChallengeId};
 use store::{audit, authorizations, orders};
 
 use super::authenticate::AccountRequest;
+use super::order::Permissions;
 use super::owed::Work;
 use super::record::event;
-use super::{Context, FlowError};
+use super::{Context, FlowError, account, order};
+
+/// Begins an authorization before anything is ordered (section 7.4.1): for one name, by the profile of the directory or
+/// the account's own.
+pub async fn create(
+    ctx: &Context,
+    request: &AccountRequest,
+    (kind, value): (String, String),
+    profile: Option<&str>,
+) -> Result<Authorization, FlowError> {
+    account::require_terms(ctx, request.account())?;
+    let identifiers = parse_identifiers(&[(kind, value)], 1)?;
+    if identifiers.iter().any(|ordered| ordered.identifier.is_wildcard()) {
+        let detail = "wildcards are authorised by orders only (RFC 8555 section 7.4.1); order the name";
+        return Err(FlowError::problem(ProblemKind::Malformed, detail));
+    }
+    let approved = order::decide(ctx, request, &identifiers, profile).map_err(unwilling)?;
+    let Permissions { all, made } = order::authorize(ctx, request, &identifiers, &approved, ctx.now()).await?;
+    let begun = all.into_iter().next().ok_or_else(|| FlowError::not_found("authorization"))?;
+    ctx.store
+        .write(async move |tx| {
+            for authorization in &made {
+                authorizations::insert(tx, authorization).await?;
+            }
+            Ok::<_, FlowError>(())
+        })
+        .await?;
+    Ok(begun)
+}
+
+/// Section 7.4.1: a server that would not issue for the name says so with 403.
+fn unwilling(error: FlowError) -> FlowError {
+    match error {
+        FlowError::Problem(problem) if problem.kind == ProblemKind::RejectedIdentifier => {
+            FlowError::Problem(problem.with_status(403))
+        }
+        other => other,
+    }
+}
 
 /// Reads an authorization of the account.
 pub async fn read(ctx: &Context, request: &AccountRequest, id: AuthorizationId) -> Result<Authorization, FlowError> {

@@ -35,6 +35,8 @@ pub struct Context {
     policy: RwLock<Arc<Policy>>,
     /// The CA that issues.
     pub issuing: Arc<IssuingCa>,
+    /// Other chains of the certificates it issues, each from the certificate of its key upwards.
+    pub alternates: Vec<Vec<Certificate>>,
     /// What clients trust.
     pub roots: Vec<Certificate>,
     /// The root whose certificate and list this CA also serves.
@@ -49,6 +51,8 @@ pub struct Context {
     pub rates: Rates,
     /// Whether newAccount needs a binding (`init` without `--open-acme`).
     pub external_account_required: bool,
+    /// What the ACME service offers and tells.
+    pub service: Service,
     /// Raised by every restore of a backup.
     pub epoch: i64,
     /// Where this CA is reached; first the external address, then its other names.
@@ -67,6 +71,7 @@ pub struct ContextParts {
     pub store: Store,
     pub policy: Policy,
     pub issuing: IssuingCa,
+    pub alternates: Vec<Vec<Certificate>>,
     pub roots: Vec<Certificate>,
     pub root: RootAuthority,
     pub desk: IssueDesk,
@@ -74,6 +79,7 @@ pub struct ContextParts {
     pub limits: Limits,
     pub rates: Rates,
     pub external_account_required: bool,
+    pub service: Service,
     pub epoch: i64,
     pub addresses: Vec<String>,
     pub metrics: Arc<Metrics>,
@@ -95,6 +101,21 @@ pub struct Limits {
     pub crl_life: Duration,
     /// How often lists are published without a revocation.
     pub crl_period: Duration,
+}
+
+/// What the ACME service offers beyond what every one does, and what it tells its clients; an empty text is none.
+#[derive(Debug, Clone, Default)]
+pub struct Service {
+    /// Terms that accounts have to agree to.
+    pub terms_of_service: String,
+    /// Where people read about this CA.
+    pub website: String,
+    /// Where people read why certificates are to be renewed (RFC 9773 section 4.2).
+    pub explanation_url: String,
+    /// Whether names can be authorised before they are ordered (RFC 8555 section 7.4.1).
+    pub new_authz: bool,
+    /// Whether pages of other origins may speak ACME here (RFC 8555 section 6.1).
+    pub cross_origin: bool,
 }
 
 /// The root's public face: its key may be in another building.
@@ -136,6 +157,7 @@ impl Context {
             store: parts.store,
             policy: RwLock::new(Arc::new(parts.policy)),
             issuing: Arc::new(parts.issuing),
+            alternates: parts.alternates,
             roots: parts.roots,
             root: parts.root,
             desk: parts.desk,
@@ -143,6 +165,7 @@ impl Context {
             limits: parts.limits,
             rates: parts.rates,
             external_account_required: parts.external_account_required,
+            service: parts.service,
             epoch: parts.epoch,
             addresses: parts.addresses,
             metrics: parts.metrics,

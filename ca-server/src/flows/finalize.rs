@@ -13,12 +13,13 @@ use pki_core::issuance::record::{CertificateRecord, CertificateState, Source};
 use pki_core::policy::Policy;
 use pki_core::policy::decide::{Approved, Request, Requester};
 use pki_core::x509::csr::Csr;
-use store::{accounts, authorizations, certificates, orders};
+use store::{accounts, audit, authorizations, certificates, orders};
 
 use super::authenticate::AccountRequest;
 use super::issue::{self, Finished, Recorded};
 use super::order::is_proven_for;
-use super::{Context, FlowError};
+use super::record::{With, event};
+use super::{Context, FlowError, replace};
 
 /// What the order has become.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ struct Case {
     order: Order,
     authorizations: Vec<Authorization>,
     predecessor: Option<CertificateRecord>,
+    /// Of the same predecessor, and not seen in use.
+    unconfirmed: Vec<CertificateRecord>,
     key_is_an_account: bool,
     key_is_compromised: bool,
     policy: Arc<Policy>,
@@ -75,13 +78,32 @@ async fn begin(
     check_key(&case)?;
     case.order.begin_finalize(csr.identifiers(), &case.authorizations, ctx.now())?;
     let approved = decide(request, &case, csr)?;
+    if let Some(again) = replace::same_again(&case.order, &csr.public_key().spki_sha256(), &case.unconfirmed) {
+        adopt(ctx, request, case.order.clone(), again.id).await?;
+        return Ok(None);
+    }
     let planned = plan_certificate(ctx, &case.order, &approved, csr)?;
     let record = describe(ctx, request, &case, csr, &planned);
     let order = case.order.processing(record.id)?;
     let actor = format!("account:{}", request.account().id);
     failpoint!("ca.finalize.decided");
-    let recorded = issue::record(ctx, record, Some(order.clone()), &actor).await?;
+    let superseded = case.unconfirmed.first().map(|superseded| superseded.id);
+    let recorded = issue::record(ctx, record, Some(order.clone()), superseded, &actor).await?;
     Ok(Some((order, recorded)))
+}
+
+/// The device lost the answer to an earlier order, and asks for the same by another: it gets the same certificate (ARI-4).
+async fn adopt(ctx: &Context, request: &AccountRequest, order: Order, id: CertificateId) -> Result<(), FlowError> {
+    let actor = format!("account:{}", request.account().id);
+    let adopted = event(ctx, actor, "order.adopt", format_args!("order:{}", order.id)).with("certificate", id);
+    let order = order.processing(id)?.issued()?;
+    ctx.store
+        .write(async move |tx| {
+            orders::update(tx, &order).await?;
+            audit::append(tx, &adopted).await?;
+            Ok::<_, FlowError>(())
+        })
+        .await
 }
 
 /// Protocols FIN-7 and FIN-8: keys that must not be certified, however good they are.
@@ -109,9 +131,12 @@ async fn load(ctx: &Context, request: &AccountRequest, id: OrderId, csr: &Csr) -
             let found = orders::find(tx, id).await?.filter(|order| order.account == owner);
             let order = found.ok_or_else(|| FlowError::not_found("order"))?;
             let authorizations = authorizations::find_many(tx, &order.authorizations).await?;
-            let predecessor = match order.replaces {
-                Some(replaced) => certificates::find(tx, replaced).await?,
-                None => None,
+            let (predecessor, unconfirmed) = match &order.replaces {
+                Some(replaces) => {
+                    let successors = replace::unconfirmed(tx, replaces.certificate).await?;
+                    (certificates::find(tx, replaces.certificate).await?, successors)
+                }
+                None => (None, Vec::new()),
             };
             let key_is_an_account = match thumbprint {
                 Some(thumbprint) => accounts::find_by_thumbprint(tx, &thumbprint).await?.is_some(),
@@ -123,6 +148,7 @@ async fn load(ctx: &Context, request: &AccountRequest, id: OrderId, csr: &Csr) -
                 order,
                 authorizations,
                 predecessor,
+                unconfirmed,
                 key_is_an_account,
                 key_is_compromised,
                 policy,
@@ -131,11 +157,15 @@ async fn load(ctx: &Context, request: &AccountRequest, id: OrderId, csr: &Csr) -
         .await
 }
 
-/// A client that lost the answer sends the same CSR again (protocols ORD-10): it gets the order as it is.
+/// A client that lost the answer sends the same CSR again (protocols ORD-10): it gets the order as it is. The key and the
+/// names are all that is ever taken from one.
 async fn is_repeated(ctx: &Context, order: &Order, csr: &Csr) -> Result<bool, FlowError> {
     let Some(id) = certificate_of(order) else { return Ok(false) };
     let found = ctx.store.look(async move |tx| Ok::<_, FlowError>(certificates::find(tx, id).await?)).await?;
-    Ok(found.is_some_and(|record| record.spki_sha256 == csr.public_key().spki_sha256()))
+    let mut ordered: Vec<_> = order.identifiers.iter().map(|ordered| &ordered.identifier).collect();
+    ordered.sort();
+    let is_same = csr.identifiers().iter().eq(ordered);
+    Ok(is_same && found.is_some_and(|record| record.spki_sha256 == csr.public_key().spki_sha256()))
 }
 
 async fn reread(ctx: &Context, id: OrderId) -> Result<Finalized, FlowError> {

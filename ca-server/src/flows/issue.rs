@@ -63,11 +63,13 @@ pub struct Finished {
     pub released: bool,
 }
 
-/// Stores the plan, the order that waits for it, and the job that finishes both after a crash.
+/// Stores the plan, the order that waits for it, and the job that finishes both after a crash. `superseded` is a
+/// successor of the same certificate that nobody was seen using; that it was passed over is recorded.
 pub async fn record(
     ctx: &Context,
     plan: CertificateRecord,
     order: Option<Order>,
+    superseded: Option<CertificateId>,
     actor: &str,
 ) -> Result<Recorded, FlowError> {
     let id = plan.id;
@@ -76,7 +78,8 @@ pub async fn record(
     let due = now + ctx.limits.signing_deadline + HEAD_START;
     let planned = event(ctx, actor, "certificate.plan", format_args!("certificate:{id}"))
         .with("serial", &plan.serial)
-        .with("profile", &plan.profile);
+        .with("profile", &plan.profile)
+        .with("supersedes", superseded.map(|id| id.to_string()).unwrap_or_default());
     failpoint!("ca.issue.before_record");
     ctx.store
         .write_held(async move |tx| {

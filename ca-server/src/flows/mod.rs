@@ -27,9 +27,11 @@ pub mod pruning;
 pub mod rates;
 mod record;
 pub mod recovery;
+pub mod renewal_info;
+mod replace;
 pub mod revoke;
 pub mod urgency;
 pub mod validate;
 
-pub use context::{Context, ContextParts, Limits, RootAuthority};
+pub use context::{Context, ContextParts, Limits, RootAuthority, Service};
 pub use error::FlowError;

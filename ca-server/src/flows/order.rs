@@ -7,18 +7,19 @@ use pki_core::acme::challenge::{Challenge, ChallengeState};
 use pki_core::acme::identifiers::parse_identifiers;
 use pki_core::acme::order::{NewOrder as Beginning, Order, OrderedIdentifier};
 use pki_core::acme::problem::{Problem, ProblemKind};
+use pki_core::audit::AuditEvent;
 use pki_core::ids::{AccountId, OrderId, ProfileName};
-use pki_core::issuance::plan::PlanError;
+use pki_core::issuance::plan::{PlanError, begin_for, clock_difference};
 use pki_core::issuance::record::CertificateRecord;
 use pki_core::policy::decide::{Approved, Request, Requester};
 use pki_core::policy::profile::Profile;
 use pki_core::time::Timestamp;
-use store::{audit, authorizations, certificates, orders};
+use store::{Tx, audit, authorizations, certificates, orders};
 
 use super::authenticate::AccountRequest;
 use super::finalize::refused;
 use super::record::{With, event};
-use super::{Context, FlowError};
+use super::{Context, FlowError, account, replace};
 
 /// What a proven authorization must have left to be used again.
 const ENOUGH_LIFE: Duration = Duration::from_secs(600);
@@ -34,21 +35,23 @@ pub struct NewOrder {
     pub not_before: Option<String>,
     /// RFC 3339.
     pub not_after: Option<String>,
+    /// The certificate it replaces, by the name of RFC 9773 section 4.1.
+    pub replaces: Option<String>,
 }
 
 /// Makes an order with one authorization for each name.
 pub async fn create(ctx: &Context, request: &AccountRequest, new: NewOrder) -> Result<Order, FlowError> {
-    if new.identifiers.len() > ctx.limits.max_identifiers {
-        let detail =
-            format!("{} identifiers; one order has at most {}", new.identifiers.len(), ctx.limits.max_identifiers);
-        return Err(FlowError::problem(ProblemKind::Malformed, detail));
-    }
-    let identifiers = parse_identifiers(&new.identifiers)?;
+    account::require_terms(ctx, request.account())?;
+    let identifiers = parse_identifiers(&new.identifiers, ctx.limits.max_identifiers)?;
     let approved = decide(ctx, request, &identifiers, new.profile.as_deref())?;
     let now = ctx.now();
     refuse_after_grace(ctx, request, approved.profile()).await?;
     let (not_before, not_after) = (time(new.not_before.as_deref())?, time(new.not_after.as_deref())?);
     check_life(approved.profile(), not_before, not_after, now).map_err(refused)?;
+    let replaces = match new.replaces {
+        Some(name) => Some(replace::find(ctx, request, name, &identifiers).await?),
+        None => None,
+    };
     let Permissions { all, made } = authorize(ctx, request, &identifiers, &approved, now).await?;
     let beginning = Beginning {
         account: request.account().id,
@@ -56,26 +59,46 @@ pub async fn create(ctx: &Context, request: &AccountRequest, new: NewOrder) -> R
         profile: approved.profile().name.clone(),
         not_before,
         not_after,
-        replaces: None,
+        replaces,
         lifetime: ctx.limits.order_life,
     };
     let order = Order::new(beginning, &all, now, ctx.entropy.as_ref());
-    let (row, actor) = (order.clone(), format!("account:{}", request.account().id));
-    let created = event(ctx, actor, "order.create", format_args!("order:{}", order.id)).with("profile", &order.profile);
-    ctx.store
-        .write_held(async move |tx| {
-            for authorization in &made {
-                authorizations::insert(tx, authorization).await?;
-            }
-            orders::insert(tx, &row).await?;
-            audit::append(tx, &created).await?;
-            Ok::<_, FlowError>(())
-        })
-        .await?;
+    insert(ctx, request, order.clone(), made).await?;
     Ok(order)
 }
 
-fn decide(
+async fn insert(
+    ctx: &Context,
+    request: &AccountRequest,
+    order: Order,
+    made: Vec<Authorization>,
+) -> Result<(), FlowError> {
+    let (actor, is_device) = (format!("account:{}", request.account().id), request.device().is_some());
+    let created = event(ctx, actor, "order.create", format_args!("order:{}", order.id))
+        .with("profile", &order.profile)
+        .with("replaces", order.replaces.as_ref().map(|it| it.certificate.to_string()).unwrap_or_default());
+    if order.replaces.is_none() {
+        return ctx.store.write_held(async move |tx| write(tx, &order, &made, &created).await).await;
+    }
+    // Whether another order replaces the same is decided on rows that this transaction does not hold.
+    ctx.store
+        .write(async move |tx| {
+            replace::require_free(tx, &order, is_device).await?;
+            write(tx, &order, &made, &created).await
+        })
+        .await
+}
+
+async fn write(tx: &mut Tx<'_>, order: &Order, made: &[Authorization], created: &AuditEvent) -> Result<(), FlowError> {
+    for authorization in made {
+        authorizations::insert(tx, authorization).await?;
+    }
+    orders::insert(tx, order).await?;
+    audit::append(tx, created).await?;
+    Ok(())
+}
+
+pub(super) fn decide(
     ctx: &Context,
     request: &AccountRequest,
     identifiers: &[OrderedIdentifier],
@@ -142,8 +165,12 @@ fn check_life(
         Some(wish) if wish > latest => return Err(PlanError::NotBeforeTooLate { wish, latest }),
         _ => {}
     }
-    let from = not_before.unwrap_or(earliest);
-    let latest = (from + profile.lifetime).whole_seconds();
+    let from = not_before.unwrap_or_else(|| begin_for(not_after, profile.lifetime, earliest));
+    let latest = match not_before {
+        Some(from) => from + profile.lifetime,
+        None => now + profile.lifetime + clock_difference(profile.lifetime),
+    }
+    .whole_seconds();
     match not_after {
         Some(wish) if wish > latest => Err(PlanError::NotAfterTooLate { wish, latest }),
         Some(wish) if wish <= from || wish <= now => Err(PlanError::NoLife { not_before: from, not_after: wish }),
@@ -152,15 +179,15 @@ fn check_life(
 }
 
 /// The authorizations of a new order, in the order of its names.
-struct Permissions {
-    all: Vec<Authorization>,
+pub(super) struct Permissions {
+    pub(super) all: Vec<Authorization>,
     /// Those of them that are not stored yet.
-    made: Vec<Authorization>,
+    pub(super) made: Vec<Authorization>,
 }
 
 /// One authorization for each name: a valid one of this account is used again (protocols ORD-7: pending ones never
 /// are), all others are new.
-async fn authorize(
+pub(super) async fn authorize(
     ctx: &Context,
     request: &AccountRequest,
     identifiers: &[OrderedIdentifier],

@@ -1,6 +1,6 @@
 //! Signed requests: bounded, parsed, held against the requested URL, then authenticated by a flow.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use api::acme::JOSE_CONTENT_TYPE;
@@ -15,7 +15,7 @@ use pki_core::admission::Rank;
 use serde::de::DeserializeOwned;
 
 use super::visit::Visit;
-use super::{Http, HttpError};
+use super::{Http, HttpError, Urls};
 use crate::flows::authenticate::{self, AccountRequest, KeyRequest};
 use crate::flows::rates::Asker;
 
@@ -38,19 +38,56 @@ impl FromRequestParts<Arc<Http>> for Segment {
     }
 }
 
-/// A request signed by an account, named by `kid`.
+/// Several variable parts of a path.
 #[derive(Debug)]
-pub(super) struct ByAccount(pub(super) AccountRequest);
+pub(super) struct Segments<const N: usize>(pub(super) [String; N]);
 
-/// A request signed by the key it carries as `jwk`.
+impl<const N: usize> FromRequestParts<Arc<Http>> for Segments<N> {
+    type Rejection = HttpError;
+
+    async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, HttpError> {
+        let segments = Path::<Vec<String>>::from_request_parts(parts, http).await.ok();
+        let segments = segments.and_then(|Path(texts)| texts.try_into().ok());
+        segments.map(Self).ok_or_else(|| HttpError::not_found("resource"))
+    }
+}
+
+/// The URLs of the address an unsigned request was sent to.
 #[derive(Debug)]
-pub(super) struct ByKey(pub(super) KeyRequest);
+pub(super) struct Here(pub(super) Urls);
+
+impl FromRequestParts<Arc<Http>> for Here {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, Self::Rejection> {
+        Ok(Self(http.urls_for(&parts.headers, &parts.uri).clone()))
+    }
+}
+
+/// Tells the layers around the handler for which of the CA's addresses a request was signed.
+#[derive(Debug, Clone, Default)]
+pub(super) struct SignedFor(Arc<OnceLock<Urls>>);
+
+impl SignedFor {
+    /// The address, once the request was read.
+    pub(super) fn urls(&self) -> Option<&Urls> {
+        self.0.get()
+    }
+}
+
+/// A request signed by an account, named by `kid`, and the URLs it was signed for.
+#[derive(Debug)]
+pub(super) struct ByAccount(pub(super) AccountRequest, pub(super) Urls);
+
+/// A request signed by the key it carries as `jwk`, and the URLs it was signed for.
+#[derive(Debug)]
+pub(super) struct ByKey(pub(super) KeyRequest, pub(super) Urls);
 
 /// One or the other: revokeCert knows both (RFC 8555 section 7.6).
 #[derive(Debug)]
 pub(super) enum ByEither {
-    Account(Box<AccountRequest>),
-    Key(Box<KeyRequest>),
+    Account(Box<AccountRequest>, Urls),
+    Key(Box<KeyRequest>, Urls),
 }
 
 impl FromRequest<Arc<Http>> for ByEither {
@@ -59,10 +96,10 @@ impl FromRequest<Arc<Http>> for ByEither {
     /// Every request that is read is counted, whatever comes of it: for its account, or else for where it came from.
     async fn from_request(request: Request, http: &Arc<Http>) -> Result<Self, HttpError> {
         let visit = Visit::of(request.extensions());
-        let jws = read(request, http, &visit).await?;
-        let outcome = authenticate(http, jws).await;
+        let (jws, urls) = read(request, http, &visit).await?;
+        let outcome = authenticate(http, jws, urls).await;
         let asker = match &outcome {
-            Ok(Self::Account(request)) => Asker::of(request, visit.network),
+            Ok(Self::Account(request, _)) => Asker::of(request, visit.network),
             _ => Asker::stranger(visit.network),
         };
         http.ctx.rates.request(&asker)?;
@@ -70,15 +107,15 @@ impl FromRequest<Arc<Http>> for ByEither {
     }
 }
 
-async fn authenticate(http: &Http, jws: FlatJws) -> Result<ByEither, HttpError> {
+async fn authenticate(http: &Http, jws: FlatJws, urls: Urls) -> Result<ByEither, HttpError> {
     match jws.protected().key.clone() {
         KeyRef::Kid(kid) => {
-            let account = http.urls.parse_account(&kid).ok_or_else(|| {
+            let account = urls.parse_account(&kid).ok_or_else(|| {
                 HttpError::new(ProblemKind::AccountDoesNotExist, "`kid` is not the URL of an account of this CA")
             })?;
-            Ok(ByEither::Account(Box::new(authenticate::by_account(&http.ctx, jws, account).await?)))
+            Ok(ByEither::Account(Box::new(authenticate::by_account(&http.ctx, jws, account).await?), urls))
         }
-        KeyRef::Jwk(key) => Ok(ByEither::Key(Box::new(authenticate::by_key(&http.ctx, jws, key).await?))),
+        KeyRef::Jwk(key) => Ok(ByEither::Key(Box::new(authenticate::by_key(&http.ctx, jws, key).await?), urls)),
     }
 }
 
@@ -87,8 +124,8 @@ impl FromRequest<Arc<Http>> for ByAccount {
 
     async fn from_request(request: Request, http: &Arc<Http>) -> Result<Self, HttpError> {
         match ByEither::from_request(request, http).await? {
-            ByEither::Account(request) => Ok(Self(*request)),
-            ByEither::Key(_) => Err(HttpError::new(
+            ByEither::Account(request, urls) => Ok(Self(*request, urls)),
+            ByEither::Key(..) => Err(HttpError::new(
                 ProblemKind::Malformed,
                 "this resource wants `kid` in the protected header, not `jwk`",
             )),
@@ -101,8 +138,8 @@ impl FromRequest<Arc<Http>> for ByKey {
 
     async fn from_request(request: Request, http: &Arc<Http>) -> Result<Self, HttpError> {
         match ByEither::from_request(request, http).await? {
-            ByEither::Key(request) => Ok(Self(*request)),
-            ByEither::Account(_) => Err(HttpError::new(
+            ByEither::Key(request, urls) => Ok(Self(*request, urls)),
+            ByEither::Account(..) => Err(HttpError::new(
                 ProblemKind::Malformed,
                 "this resource wants `jwk` in the protected header, not `kid`",
             )),
@@ -110,7 +147,8 @@ impl FromRequest<Arc<Http>> for ByKey {
     }
 }
 
-async fn read(request: Request, http: &Http, visit: &Visit) -> Result<FlatJws, HttpError> {
+/// The request and the address of this CA that it was signed for.
+async fn read(request: Request, http: &Http, visit: &Visit) -> Result<(FlatJws, Urls), HttpError> {
     // Exactly: parameters have no meaning here (section 6.2), and no client sends any.
     let content_type = request.headers().get(CONTENT_TYPE).map(|value| value.as_bytes()).unwrap_or_default();
     if !content_type.eq_ignore_ascii_case(JOSE_CONTENT_TYPE.as_bytes()) {
@@ -118,17 +156,19 @@ async fn read(request: Request, http: &Http, visit: &Visit) -> Result<FlatJws, H
         return Err(Problem::new(ProblemKind::Malformed, detail).with_status(415).into());
     }
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
+    let signed_for = request.extensions().get::<SignedFor>().cloned().unwrap_or_default();
     // Read first: who sends slowly shall hold no place meanwhile.
     let body = read_body(request).await?;
     if let Some(rank) = rank(&path) {
         http.gate.enter(&visit.place, rank).await?;
     }
     let jws = FlatJws::parse(&body).map_err(|error| error.problem())?;
-    if !http.urls.is_address_of(&jws.protected().url, &path) {
+    let Some(urls) = http.all_urls().find(|urls| urls.is_address_of(&jws.protected().url, &path)) else {
         let detail = format!("the request was signed for another URL than {}", http.urls.absolute(&path));
         return Err(HttpError::new(ProblemKind::Unauthorized, detail));
-    }
-    Ok(jws)
+    };
+    signed_for.0.get_or_init(|| urls.clone());
+    Ok((jws, urls.clone()))
 }
 
 /// Orders that were accepted go before new ones; what costs nothing goes to nobody's account.

@@ -36,6 +36,8 @@ pub struct Http {
     pub ctx: Arc<Context>,
     /// Makes and reads the URLs in answers.
     pub urls: Urls,
+    /// The same for the other addresses of this CA: what was asked at one of them is answered with its URLs.
+    pub aliases: Vec<Urls>,
     /// Where requests run, so that shutdown waits for them.
     pub tasks: Tasks,
     /// Whether this server wants requests.
@@ -48,6 +50,20 @@ pub struct Http {
     pub gate: Arc<Gate>,
     /// Tells clients apart.
     pub networks: Networks,
+}
+
+impl Http {
+    /// The main address and the others.
+    fn all_urls(&self) -> impl Iterator<Item = &Urls> {
+        std::iter::once(&self.urls).chain(&self.aliases)
+    }
+
+    /// The address that an unsigned request was sent to; the main one when nothing tells.
+    pub(crate) fn urls_for(&self, request: &axum::http::HeaderMap, uri: &axum::http::Uri) -> &Urls {
+        let host = request.get(axum::http::header::HOST).and_then(|host| host.to_str().ok());
+        let authority = uri.authority().map(|authority| authority.as_str()).or(host).unwrap_or_default();
+        self.all_urls().find(|urls| urls.is_authority(authority)).unwrap_or(&self.urls)
+    }
 }
 
 /// What `/readyz` tells.

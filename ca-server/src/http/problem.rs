@@ -2,7 +2,7 @@
 
 use api::acme::IdentifierObject;
 use api::problem::{CONTENT_TYPE, ProblemDocument, URN_PREFIX};
-use axum::http::header::{CONTENT_TYPE as CONTENT_TYPE_HEADER, LOCATION, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE as CONTENT_TYPE_HEADER, LINK, LOCATION, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use pki_core::acme::jws::ALGORITHMS;
@@ -114,6 +114,12 @@ impl IntoResponse for HttpError {
         if let Some(wait) = self.problem.retry_after {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
         }
+        // Section 7.3.3 wants the terms by both ways.
+        if let Some(terms) = &self.problem.instance
+            && let Ok(link) = HeaderValue::from_str(&format!("<{terms}>;rel=\"terms-of-service\""))
+        {
+            response.headers_mut().append(LINK, link);
+        }
         if let Some(location) = self.location.as_deref().and_then(|location| HeaderValue::from_str(location).ok()) {
             response.headers_mut().insert(LOCATION, location);
         }
@@ -144,6 +150,7 @@ pub(super) fn document(problem: &Problem) -> ProblemDocument {
             })
             .collect(),
         algorithms,
+        instance: problem.instance.as_deref().map(str::to_owned),
         ..ProblemDocument::default()
     }
 }

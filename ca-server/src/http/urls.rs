@@ -1,20 +1,25 @@
-//! The URLs of resources: all made from one configured base, never from the `Host` header (protocols HTP-1).
+//! The URLs of resources: all made from a configured base, never from the `Host` header (protocols HTP-1).
+//!
+//! The ids in them carry 80 random bits after the time, fewer than RFC 8555 section 10.5 asks of URLs that stand for a
+//! permission. These do not: every resource but the directory, nonces and renewal information answers only requests
+//! signed by the account that owns it, and what is somebody else's reads like what is not there (protocols HTP-8).
 
 use std::fmt::Display;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use pki_core::ids::{AccountId, AuthorizationId, CertificateId, ChallengeId, OrderId, ProfileName};
 
 /// Makes URLs below the external base address and reads them back.
 #[derive(Debug, Clone)]
 pub struct Urls {
-    base: String,
+    base: Arc<str>,
 }
 
 impl Urls {
     /// `base` is `external.main`, for example `https://ca.site.test:8443`.
     pub fn new(base: &str) -> Self {
-        Self { base: base.trim_end_matches('/').to_owned() }
+        Self { base: base.trim_end_matches('/').into() }
     }
 
     /// The URL of a path that begins with `/`.
@@ -35,11 +40,11 @@ impl Urls {
         }
     }
 
-    /// newOrder, of one profile or of all.
-    pub fn new_order(&self, profile: Option<&ProfileName>) -> String {
+    /// newOrder or newAuthz, of one profile or of all.
+    pub fn of_profile(&self, resource: &str, profile: Option<&ProfileName>) -> String {
         match profile {
-            Some(profile) => format!("{}/acme/p/{profile}/new-order", self.base),
-            None => self.acme("new-order"),
+            Some(profile) => format!("{}/acme/p/{profile}/{resource}", self.base),
+            None => self.acme(resource),
         }
     }
 
@@ -86,9 +91,12 @@ impl Urls {
         self.one("challenge", id)
     }
 
-    /// A certificate.
-    pub fn certificate(&self, id: CertificateId) -> String {
-        self.one("certificate", id)
+    /// A certificate with its chain: the default one, or an alternate counted from 1.
+    pub fn certificate(&self, id: CertificateId, alternate: usize) -> String {
+        match alternate {
+            0 => self.one("certificate", id),
+            number => format!("{}/{number}", self.one("certificate", id)),
+        }
     }
 
     fn one(&self, resource: &str, id: impl Display) -> String {
@@ -101,14 +109,21 @@ impl Urls {
     }
 
     fn parse<T: FromStr>(&self, url: &str, resource: &str) -> Option<T> {
-        url.strip_prefix(&self.base)?.strip_prefix("/acme/")?.strip_prefix(resource)?.strip_prefix('/')?.parse().ok()
+        url.strip_prefix(&*self.base)?.strip_prefix("/acme/")?.strip_prefix(resource)?.strip_prefix('/')?.parse().ok()
     }
 
     /// Whether `url`, as signed by a client, is the address of `path`. A port that is the scheme's default may be there
     /// or not (protocols JWS-10).
     pub fn is_address_of(&self, url: &str, path: &str) -> bool {
         let without_path = url.strip_suffix(path);
-        without_path.is_some_and(|base| base == self.base || base.strip_suffix(":443") == Some(self.base.as_str()))
+        without_path.is_some_and(|base| base == &*self.base || base.strip_suffix(":443") == Some(&*self.base))
+    }
+
+    /// Whether a request for this authority, `host[:port]`, is meant for this base.
+    pub fn is_authority(&self, authority: &str) -> bool {
+        let own = self.base.split_once("://").map_or(&*self.base, |(_, own)| own);
+        own.eq_ignore_ascii_case(authority.strip_suffix(":443").unwrap_or(authority))
+            || own.eq_ignore_ascii_case(authority)
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) fn account(urls: &Urls, account: &Account) -> AccountObject {
             AccountStatus::Revoked => WireAccountStatus::Revoked,
         },
         contact: account.contacts.clone(),
-        terms_of_service_agreed: None,
+        terms_of_service_agreed: account.terms_agreed.is_some().then_some(true),
         external_account_binding: None,
         orders: urls.orders(account.id, None),
     }
@@ -33,7 +33,7 @@ pub(super) fn order(urls: &Urls, order: &Order) -> OrderObject {
         OrderState::Pending => (OrderStatus::Pending, None, None),
         OrderState::Ready => (OrderStatus::Ready, None, None),
         OrderState::Processing { .. } => (OrderStatus::Processing, None, None),
-        OrderState::Valid { certificate } => (OrderStatus::Valid, Some(urls.certificate(*certificate)), None),
+        OrderState::Valid { certificate } => (OrderStatus::Valid, Some(urls.certificate(*certificate, 0)), None),
         OrderState::Invalid { error } => (OrderStatus::Invalid, None, Some(problem::document(error))),
     };
     OrderObject {
@@ -48,7 +48,7 @@ pub(super) fn order(urls: &Urls, order: &Order) -> OrderObject {
         not_before: order.not_before.map(|at| at.rfc3339()),
         not_after: order.not_after.map(|at| at.rfc3339()),
         profile: Some(order.profile.to_string()),
-        replaces: None,
+        replaces: order.replaces.as_ref().map(|replaces| replaces.as_sent.clone()),
         authorizations: order.authorizations.iter().map(|id| urls.authorization(*id)).collect(),
         finalize: urls.finalize(order.id),
         certificate,
@@ -56,7 +56,7 @@ pub(super) fn order(urls: &Urls, order: &Order) -> OrderObject {
     }
 }
 
-pub(super) fn authorization(http: &Http, authorization: &Authorization) -> AuthorizationObject {
+pub(super) fn authorization(http: &Http, urls: &Urls, authorization: &Authorization) -> AuthorizationObject {
     AuthorizationObject {
         status: match authorization.status {
             AuthorizationStatus::Pending => WireAuthorizationStatus::Pending,
@@ -69,25 +69,29 @@ pub(super) fn authorization(http: &Http, authorization: &Authorization) -> Autho
         // Without `*.`; `wildcard` says it (section 7.1.4).
         identifier: identifier(&authorization.identifier.without_wildcard()),
         wildcard: authorization.identifier.is_wildcard().then_some(true),
-        challenges: authorization.shown_challenges().map(|one| challenge(http, authorization.account, one)).collect(),
+        challenges: authorization
+            .shown_challenges()
+            .map(|one| challenge(http, urls, authorization.account, one))
+            .collect(),
     }
 }
 
-pub(super) fn challenge(http: &Http, account: AccountId, challenge: &Challenge) -> ChallengeObject {
+pub(super) fn challenge(http: &Http, urls: &Urls, account: AccountId, challenge: &Challenge) -> ChallengeObject {
     let (status, validated, error) = match &challenge.state {
         ChallengeState::Pending => (ChallengeStatus::Pending, None, None),
         ChallengeState::Processing => (ChallengeStatus::Processing, None, None),
         ChallengeState::Valid { at } => (ChallengeStatus::Valid, Some(at.rfc3339()), None),
         ChallengeState::Invalid { error } => (ChallengeStatus::Invalid, None, Some(problem::document(error))),
     };
-    let (urls, is_standing) = (&http.urls, challenge.kind == ChallengeKind::DnsPersist01);
+    let is_standing = challenge.kind == ChallengeKind::DnsPersist01;
     ChallengeObject {
         kind: challenge.kind.as_str().to_owned(),
         url: urls.challenge(challenge.id),
         status,
         token: challenge.kind.shows_token().then(|| challenge.token.clone()),
         issuer_domain_names: if is_standing { http.issuers.clone() } else { Vec::new() },
-        accounturi: is_standing.then(|| urls.account(account)),
+        // the one that validation compares with, whatever address was asked
+        accounturi: is_standing.then(|| http.urls.account(account)),
         validated,
         error,
     }

@@ -205,6 +205,31 @@ pub struct OrderObject {
     pub error: Option<ProblemDocument>,
 }
 
+/// Payload of newAuthz (section 7.4.1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names are the RFC's own")]
+pub struct NewAuthorization {
+    pub identifier: IdentifierObject,
+}
+
+/// Renewal information (RFC 9773 section 4.2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the names are the RFC's own")]
+pub struct RenewalInfo {
+    pub suggested_window: SuggestedWindow,
+    #[serde(default, rename = "explanationURL", skip_serializing_if = "Option::is_none")]
+    pub explanation_url: Option<String>,
+}
+
+/// When the CA suggests to renew; both ends in RFC 3339.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names are the RFC's own")]
+pub struct SuggestedWindow {
+    pub start: String,
+    pub end: String,
+}
+
 /// Status of an authorization (section 7.1.6), without `expired`, which clients do not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -4,6 +4,8 @@
 //! The place in the band is computed, not drawn: it is the same after a restart, so a fleet that lost power together
 //! does not come back together.
 
+pub mod window;
+
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};

@@ -99,6 +99,7 @@ fn account() -> Account {
         contacts: Vec::new(),
         status: AccountStatus::Valid,
         binding: None,
+        terms_agreed: None,
         created_at: now,
         version: 0,
     }

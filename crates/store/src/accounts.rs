@@ -15,8 +15,8 @@ const TABLE: &str = "account";
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, site_id, thumbprint, jwk, contacts, status, device_id, eab_key_id, created_at, version \
-             FROM account ",
+            "SELECT id, site_id, thumbprint, jwk, contacts, status, device_id, eab_key_id, terms_agreed, created_at, \
+             version FROM account ",
             $rest
         )
     };
@@ -26,8 +26,8 @@ macro_rules! select {
 pub async fn insert(tx: &mut Tx<'_>, account: &Account) -> Result<(), StoreError> {
     let binding = account.binding.as_ref();
     tx.execute(
-        "INSERT INTO account (id, site_id, thumbprint, jwk, contacts, status, device_id, eab_key_id, created_at, version) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        "INSERT INTO account (id, site_id, thumbprint, jwk, contacts, status, device_id, eab_key_id, terms_agreed, \
+         created_at, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         &[
             Value::text(account.id),
             account.site.as_str().into(),
@@ -37,6 +37,7 @@ pub async fn insert(tx: &mut Tx<'_>, account: &Account) -> Result<(), StoreError
             account.status.as_str().into(),
             Value::maybe(binding.and_then(|binding| binding.device)),
             Value::maybe(binding.map(|binding| binding.key)),
+            account.terms_agreed.as_deref().into(),
             account.created_at.into(),
             account.version.into(),
         ],
@@ -67,12 +68,12 @@ pub async fn list_for_device(tx: &mut Tx<'_>, device: DeviceId) -> Result<Vec<Ac
     rows.into_iter().map(load).collect()
 }
 
-/// Writes key, contacts and status; the new version.
+/// Writes key, contacts, status and the terms agreed to; the new version.
 pub async fn update(tx: &mut Tx<'_>, account: &Account) -> Result<i64, StoreError> {
     let touched = tx
         .execute(
-            "UPDATE account SET thumbprint = $3, jwk = $4, contacts = $5, status = $6, version = version + 1 \
-             WHERE id = $1 AND version = $2",
+            "UPDATE account SET thumbprint = $3, jwk = $4, contacts = $5, status = $6, terms_agreed = $7, \
+             version = version + 1 WHERE id = $1 AND version = $2",
             &[
                 Value::text(account.id),
                 account.version.into(),
@@ -80,6 +81,7 @@ pub async fn update(tx: &mut Tx<'_>, account: &Account) -> Result<i64, StoreErro
                 account.key.canonical_json().into(),
                 text::json(&account.contacts),
                 account.status.as_str().into(),
+                account.terms_agreed.as_deref().into(),
             ],
         )
         .await?;
@@ -100,8 +102,9 @@ fn load(row: Row) -> Result<Account, StoreError> {
         (None, None) => None,
         (Some(_), None) => return Err(fields.corrupt("it has a device but no key that bound it")),
     };
+    let terms_agreed = fields.maybe_text()?;
     let (created_at, version) = (fields.time()?, fields.int()?);
-    Ok(Account { id, site, key, thumbprint, contacts, status, binding, created_at, version })
+    Ok(Account { id, site, key, thumbprint, contacts, status, binding, terms_agreed, created_at, version })
 }
 
 fn load_status(fields: &mut Fields) -> Result<AccountStatus, StoreError> {

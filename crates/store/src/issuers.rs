@@ -1,6 +1,7 @@
 //! Issuing keys, and the certificates that name them.
 
 use pki_core::ids::{CertificateId, IssuerId, SiteName};
+use pki_core::renewal::window::Replacement;
 use pki_core::time::Timestamp;
 
 use crate::error::StoreError;
@@ -27,6 +28,8 @@ pub struct IssuerRecord {
     pub spki_sha256: [u8; 32],
     /// What it may do.
     pub state: IssuerState,
+    /// That its certificates are to be replaced, if they are.
+    pub replacement: Option<Replacement>,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -75,7 +78,11 @@ impl IssuerState {
 
 macro_rules! select {
     ($rest:literal) => {
-        concat!("SELECT id, site_id, name, key_id, algorithm, spki_sha256, state, created_at FROM issuer ", $rest)
+        concat!(
+            "SELECT id, site_id, name, key_id, algorithm, spki_sha256, state, replace_from, replace_until, created_at \
+             FROM issuer ",
+            $rest
+        )
     };
 }
 
@@ -92,8 +99,8 @@ macro_rules! select_certificate {
 /// Adds a key. [`StoreError::Duplicate`] when the key is known.
 pub async fn insert(tx: &mut Tx<'_>, issuer: &IssuerRecord) -> Result<(), StoreError> {
     tx.execute(
-        "INSERT INTO issuer (id, site_id, name, key_id, algorithm, spki_sha256, state, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO issuer (id, site_id, name, key_id, algorithm, spki_sha256, state, replace_from, replace_until, \
+         created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         &[
             Value::text(issuer.id),
             issuer.site.as_str().into(),
@@ -102,6 +109,8 @@ pub async fn insert(tx: &mut Tx<'_>, issuer: &IssuerRecord) -> Result<(), StoreE
             (&issuer.algorithm).into(),
             issuer.spki_sha256.as_slice().into(),
             issuer.state.word().into(),
+            issuer.replacement.map(|replacement| replacement.from).into(),
+            issuer.replacement.map(|replacement| replacement.until).into(),
             issuer.created_at.into(),
         ],
     )
@@ -152,6 +161,17 @@ pub async fn set_state(tx: &mut Tx<'_>, id: IssuerId, from: IssuerState, to: Iss
     crate::guard(touched, TABLE, id)
 }
 
+/// Has the certificates of a key replaced, or calls that off.
+pub async fn set_replacement(
+    tx: &mut Tx<'_>,
+    id: IssuerId,
+    replacement: Option<Replacement>,
+) -> Result<(), StoreError> {
+    let (from, until) = (replacement.map(|it| it.from), replacement.map(|it| it.until));
+    let sql = "UPDATE issuer SET replace_from = $2, replace_until = $3 WHERE id = $1";
+    crate::guard(tx.execute(sql, &[Value::text(id), from.into(), until.into()]).await?, TABLE, id)
+}
+
 fn load(row: Row) -> Result<IssuerRecord, StoreError> {
     let mut fields = row.fields(TABLE);
     Ok(IssuerRecord {
@@ -166,6 +186,11 @@ fn load(row: Row) -> Result<IssuerRecord, StoreError> {
             "retired" => IssuerState::Retired,
             "compromised" => IssuerState::Compromised,
             other => return Err(fields.corrupt(format!("no state is called `{other}`"))),
+        },
+        replacement: match (fields.maybe_time()?, fields.maybe_time()?) {
+            (Some(from), Some(until)) => Some(Replacement { from, until }),
+            (None, None) => None,
+            _ => return Err(fields.corrupt("its replacement has one end only")),
         },
         created_at: fields.time()?,
     })

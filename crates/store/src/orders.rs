@@ -1,6 +1,6 @@
 //! Orders (RFC 8555 section 7.1.3).
 
-use pki_core::acme::order::{Order, OrderState};
+use pki_core::acme::order::{Order, OrderState, Replaces};
 use pki_core::ids::{AccountId, AuthorizationId, BadId, CertificateId, OrderId};
 use pki_core::time::Timestamp;
 
@@ -18,8 +18,8 @@ macro_rules! select {
             "SELECT id, account_id, identifiers, \
              (SELECT string_agg(authorization_id, ',' ORDER BY position) FROM order_authorization \
               WHERE order_id = acme_order.id), \
-             profile, not_before, not_after, replaces, state, certificate_id, error, created_at, expires_at, version \
-             FROM acme_order ",
+             profile, not_before, not_after, replaces, replaces_name, replaces_end, state, certificate_id, error, \
+             created_at, expires_at, version FROM acme_order ",
             $rest
         )
     };
@@ -28,10 +28,11 @@ macro_rules! select {
 /// Adds an order; its authorizations stand already.
 pub async fn insert(tx: &mut Tx<'_>, order: &Order) -> Result<(), StoreError> {
     let (state, certificate, error) = columns(&order.state);
+    let replaces = order.replaces.as_ref();
     tx.execute(
-        "INSERT INTO acme_order (id, account_id, identifiers, profile, not_before, not_after, replaces, state, \
-         certificate_id, error, created_at, expires_at, version) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        "INSERT INTO acme_order (id, account_id, identifiers, profile, not_before, not_after, replaces, replaces_name, \
+         replaces_end, state, certificate_id, error, created_at, expires_at, version) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
         &[
             Value::text(order.id),
             Value::text(order.account),
@@ -39,7 +40,9 @@ pub async fn insert(tx: &mut Tx<'_>, order: &Order) -> Result<(), StoreError> {
             order.profile.as_str().into(),
             order.not_before.into(),
             order.not_after.into(),
-            Value::maybe(order.replaces),
+            Value::maybe(replaces.map(|replaces| replaces.certificate)),
+            replaces.map(|replaces| replaces.as_sent.as_str()).into(),
+            replaces.map(|replaces| replaces.not_after).into(),
             state.into(),
             certificate,
             error,
@@ -115,10 +118,16 @@ pub async fn list_expired(tx: &mut Tx<'_>, now: Timestamp, limit: u32) -> Result
     tx.rows(sql, &[now.into(), limit.into()]).await?.into_iter().map(load).collect()
 }
 
-/// The order that replaces a certificate or is about to (RFC 9773 section 5); invalid ones do not count.
-pub async fn find_replacing(tx: &mut Tx<'_>, certificate: CertificateId) -> Result<Option<OrderId>, StoreError> {
-    let sql = "SELECT id FROM acme_order WHERE replaces = $1 AND state <> 'invalid' ORDER BY id LIMIT 1";
-    tx.row(sql, &[Value::text(certificate)]).await?.map(|row| row.fields(TABLE).id()).transpose()
+/// The order that replaces a certificate or is about to (RFC 9773 section 5); those that are invalid, or are by now, do
+/// not count.
+pub async fn find_replacing(
+    tx: &mut Tx<'_>,
+    certificate: CertificateId,
+    now: Timestamp,
+) -> Result<Option<OrderId>, StoreError> {
+    let sql = "SELECT id FROM acme_order WHERE replaces = $1 AND state <> 'invalid' \
+               AND (state NOT IN ('pending', 'ready') OR expires_at > $2) ORDER BY id LIMIT 1";
+    tx.row(sql, &[Value::text(certificate), now.into()]).await?.map(|row| row.fields(TABLE).id()).transpose()
 }
 
 fn columns(state: &OrderState) -> (&'static str, Value<'static>, Value<'static>) {
@@ -142,12 +151,20 @@ fn load(row: Row) -> Result<Order, StoreError> {
         profile: fields.parse()?,
         not_before: fields.maybe_time()?,
         not_after: fields.maybe_time()?,
-        replaces: fields.maybe_parse()?,
+        replaces: load_replaces(&mut fields)?,
         state: load_state(&mut fields)?,
         created_at: fields.time()?,
         expires_at: fields.time()?,
         version: fields.int()?,
     })
+}
+
+fn load_replaces(fields: &mut Fields) -> Result<Option<Replaces>, StoreError> {
+    match (fields.maybe_parse()?, fields.maybe_text()?, fields.maybe_time()?) {
+        (Some(certificate), Some(as_sent), Some(not_after)) => Ok(Some(Replaces { certificate, as_sent, not_after })),
+        (None, None, None) => Ok(None),
+        _ => Err(fields.corrupt("what it replaces is there in part")),
+    }
 }
 
 fn load_authorizations(fields: &mut Fields) -> Result<Vec<AuthorizationId>, StoreError> {

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use api::acme::RenewalInfo;
+use pki_core::acme::renewal_info::CertificateName;
 use pki_core::time::Timestamp;
 use pki_core::x509::certificate::Certificate;
-use serde::Deserialize;
 
 use super::client::{read_json, unexpected};
 use super::{AcmeClient, AcmeError};
@@ -25,28 +24,9 @@ pub struct Window {
     pub ask_again_after: Duration,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RenewalInfo {
-    suggested_window: SuggestedWindow,
-}
-
-#[derive(Deserialize)]
-struct SuggestedWindow {
-    start: String,
-    end: String,
-}
-
 /// The certificate id (RFC 9773 section 4.1); none when the certificate does not name its issuer's key.
 pub(crate) fn certificate_id(certificate: &Certificate) -> Option<String> {
-    let key = BASE64_URL_SAFE_NO_PAD.encode(certificate.authority_key_identifier()?);
-    let serial = certificate.serial();
-    let mut octets = serial.octets().to_vec();
-    // ARI-1: the content octets of the DER integer, whose first bit is its sign.
-    if octets.first().is_some_and(|first| *first >= 0x80) {
-        octets.insert(0, 0);
-    }
-    Some(format!("{key}.{}", BASE64_URL_SAFE_NO_PAD.encode(octets)))
+    CertificateName::of(certificate).map(|name| name.to_string())
 }
 
 impl AcmeClient {

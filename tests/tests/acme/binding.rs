@@ -60,7 +60,7 @@ impl External {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn acc_10_external_account_binding() {
+async fn acc_10_and_11_external_account_binding() {
     let world = World::start(&[]).await;
     let (client, ca, url) = (&world.client, &world.ca, world.client.url("newAccount"));
     assert_eq!(client.directory["meta"]["externalAccountRequired"], true, "DIR-2");

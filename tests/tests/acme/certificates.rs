@@ -8,7 +8,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use crate::world::{World, csr, fresh_name, must_verify};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn crt_1_2_4_and_6_chains() {
+async fn crt_1_2_and_4_to_6_chains() {
     let world = World::shared().await;
     let (account, name) = (world.account().await, fresh_name());
     let issued = world.issue(&account, &[&name]).await;
@@ -135,7 +135,7 @@ async fn rev_3_to_5_reasons() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rev_1_5_and_fin_8_a_compromised_key() {
+async fn rev_1_5_6_and_fin_8_a_compromised_key() {
     let world = World::shared().await;
     let (account, name) = (world.account().await, fresh_name());
     let issued = world.issue(&account, &[&name]).await;

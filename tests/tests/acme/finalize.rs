@@ -203,3 +203,26 @@ async fn fin_9_only_the_key_is_taken_from_a_request() {
         }
     }
 }
+
+/// FIN-11 and X5-9: who wants no common name gets none, and then the alternative names are critical.
+#[tokio::test(flavor = "multi_thread")]
+async fn fin_11_the_subject_is_a_name_of_the_order_or_empty() {
+    let world = World::shared().await;
+    let (account, name) = (world.account().await, fresh_name());
+    let wild = json!({ "identifiers": identifiers(&[&name]), "profile": "wild" });
+    let first = Order::new(&account, &wild).await;
+    world.prove(&account, &first).await;
+    for (subject, expected) in [("/", String::new()), ("/CN=Our Title", String::new()), ("/CN=@", format!("CN={name}"))]
+    {
+        let (subject, san) = (subject.replace('@', &name), format!("subjectAltName=DNS:{name}"));
+        let request = by_openssl(&P256, &["-subj", &subject, "-addext", &san]);
+        let order = Order::new(&account, &wild).await;
+        let done = order.finalize(&account, &request).await.expect("FIN-11", 200, "").json();
+        let chain = account.get(done["certificate"].as_str().unwrap()).await;
+        let der = leaf(chain.text());
+        let certificate = X509Certificate::from_der(&der).unwrap().1;
+        assert_eq!(certificate.subject().to_string(), expected, "FIN-11: {subject}");
+        let names = certificate.subject_alternative_name().unwrap().unwrap();
+        assert_eq!(names.critical, expected.is_empty(), "FIN-11: {subject}");
+    }
+}

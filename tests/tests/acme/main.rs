@@ -1,7 +1,8 @@
 //! RFC 8555 against a real `ca-server`, request by request, with a client that can do everything wrong. The names of tests
 //! and rows are those of the requirements: directory and nonces (DIR, NON, HTP, ERR), signed requests (JWS), accounts and
 //! their binding (ACC, EAB), orders, authorizations and challenges (ORD, AUZ, CHL), finalize, download and revocation
-//! (FIN, CRT, REV), validation and its guard (VAL), rate limits, overload and what is forgotten.
+//! (FIN, CRT, REV), renewal information and profiles (ARI, PRO), validation and its guard (VAL), rate limits, overload and
+//! what is forgotten.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -23,8 +24,10 @@ mod overload;
 mod pkilint;
 mod postgres;
 mod problems;
+mod renewal;
 mod responder;
 mod samples;
+mod service;
 mod signed;
 mod transport;
 mod validation;

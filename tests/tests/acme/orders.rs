@@ -106,7 +106,7 @@ async fn ord_4_and_5_identifiers_that_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ord_6_a_life_that_is_asked_for_is_given_or_refused() {
+async fn ord_6_and_7_a_life_that_is_asked_for_is_given_or_refused() {
     const DAY: i64 = 86_400;
     let world = World::shared().await;
     let (account, url, name) = (world.account().await, world.client.url("newOrder"), fresh_name());
@@ -130,6 +130,17 @@ async fn ord_6_a_life_that_is_asked_for_is_given_or_refused() {
         ("no date", order(Some("2026-13-40T00:00:00Z".to_owned()), None)),
     ] {
         account.post(&url, &sent).await.expect(&format!("ORD-6: {what}"), 400, "malformed");
+    }
+    // what cert-manager asks for: now and the whole life, by a clock a little ahead
+    for ahead in [0, 20] {
+        let end = now + 30 * DAY + ahead;
+        let whole = Order::new(&account, &order(None, Some(text(end)))).await;
+        let request = csr(&[&name], &KeyPair::generate().unwrap());
+        let done = whole.finalize(&account, &request).await.expect("ORD-6: the whole life", 200, "");
+        let chain = account.get(done.json()["certificate"].as_str().unwrap()).await;
+        let der = leaf(chain.text());
+        let life = X509Certificate::from_der(&der).unwrap().1.validity().clone();
+        assert_eq!((life.not_before.timestamp(), life.not_after.timestamp()), (end - 30 * DAY, end), "ORD-6");
     }
     let asked = order(Some(text(now + DAY)), Some(text(now + 2 * DAY)));
     let order = Order::new(&account, &asked).await;
@@ -286,4 +297,64 @@ async fn chl_3_many_responses_at_once_are_one_validation() {
     assert!(all.iter().all(|answer| answer.status == 200), "CHL-3: {all:#?}");
     assert_eq!(order.settled(&account).await["status"], "ready");
     assert_eq!(world.responder.asked(&challenge.token), 1, "CHL-3");
+}
+
+/// Two orders of one name: what was proven for one is used by the other, what is pending is never shared.
+#[tokio::test(flavor = "multi_thread")]
+async fn ord_7_valid_permissions_are_used_again_and_pending_ones_never() {
+    let world = World::shared().await;
+    let (account, other, name) = (world.account().await, world.account().await, fresh_name());
+    let (one, two) = (world.order(&account, &[&name]).await, world.order(&account, &[&name]).await);
+    assert_ne!(one.authorizations(), two.authorizations(), "ORD-7");
+    account.post(&one.authorizations()[0], &json!({ "status": "deactivated" })).await.expect("AUZ-5", 200, "");
+    assert_eq!(one.read(&account).await["status"], "invalid", "AUZ-5");
+    assert_eq!(two.read(&account).await["status"], "pending", "ORD-7: the failure of one is not the other's");
+    world.prove(&account, &two).await;
+    let three = world.order(&account, &[&name]).await;
+    assert_eq!((&three.object["status"], three.authorizations()), (&json!("ready"), two.authorizations()), "ORD-7");
+    assert_eq!(world.order(&other, &[&name]).await.object["status"], "pending", "ORD-7: of the same account only");
+    let wild = json!({ "identifiers": identifiers(&[&format!("*.{name}")]), "profile": "wild" });
+    assert_eq!(
+        Order::new(&account, &wild).await.object["status"],
+        "pending",
+        "ORD-7: wildcards are names of their own"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ord_11_and_acc_12_many_orders_at_once_are_all_listed_page_by_page() {
+    let world = World::shared().await;
+    let account = world.account().await;
+    let names: Vec<String> = (0..105).map(|_| fresh_name()).collect();
+    let mut made = Vec::new();
+    for some in names.chunks(15) {
+        let orders = some.iter().map(|name| async { world.order(&account, &[name]).await.url });
+        made.extend(futures_util::future::join_all(orders).await);
+    }
+    let (mut listed, mut page) = (Vec::new(), Some(format!("{}/orders", account.url)));
+    let mut pages = 0;
+    while let Some(url) = page {
+        let answer = account.get(&url).await.expect("ACC-12", 200, "");
+        let urls = answer.json()["orders"].as_array().unwrap().clone();
+        listed.extend(urls.iter().map(|url| url.as_str().unwrap().to_owned()));
+        let next = answer.all("link").into_iter().find_map(|link| link.strip_suffix(">;rel=\"next\""));
+        page = next.map(|link| link.trim_start_matches('<').to_owned());
+        pages += 1;
+    }
+    assert_eq!(pages, 2, "ACC-12");
+    made.sort();
+    listed.sort();
+    assert_eq!(listed, made, "ORD-11, ACC-12: each of them once");
+}
+
+/// HTP-12: some clients read an answer into one buffer of 16 kB.
+#[tokio::test(flavor = "multi_thread")]
+async fn htp_12_an_order_of_a_hundred_names_fits_into_16_kb() {
+    let world = World::shared().await;
+    let account = world.account().await;
+    let names: Vec<String> = (0..100).map(|number| format!("{number}-{}", fresh_name())).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let answer = account.post(&world.client.url("newOrder"), &json!({ "identifiers": identifiers(&names) })).await;
+    let answer = answer.expect("ORD-1", 201, "");
+    assert!(answer.body.len() < 16 * 1024, "HTP-12: {}", answer.body.len());
 }

@@ -6,13 +6,17 @@ use tests::acme_raw::{Jws, b64};
 use crate::world::{World, fresh_name, identifiers};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn dir_1_and_2_the_directory_names_what_there_is_and_nothing_else() {
+async fn dir_1_to_3_the_directory_names_what_there_is_and_nothing_else() {
     let world = World::shared().await;
     let (client, base) = (&world.client, world.client.base());
     let directory = &client.directory;
     let mut names: Vec<&String> = directory.as_object().unwrap().keys().collect();
     names.sort();
-    assert_eq!(names, ["keyChange", "meta", "newAccount", "newNonce", "newOrder", "revokeCert"], "DIR-1");
+    assert_eq!(
+        names,
+        ["keyChange", "meta", "newAccount", "newNonce", "newOrder", "renewalInfo", "revokeCert"],
+        "DIR-1"
+    );
     for (name, url) in directory.as_object().unwrap().iter().filter(|(name, _)| *name != "meta") {
         assert!(url.as_str().is_some_and(|url| url.starts_with(&format!("{base}/acme/"))), "HTP-1: {name}: {url}");
     }
@@ -36,7 +40,7 @@ async fn dir_1_and_2_the_directory_names_what_there_is_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn non_1_to_5_nonces_are_everywhere_and_work_once() {
+async fn non_1_to_5_and_jws_12_nonces_are_everywhere_and_work_once() {
     let world = World::shared().await;
     let (client, account) = (&world.client, world.account().await);
     let url = client.url("newNonce");
@@ -89,7 +93,7 @@ async fn non_5_a_nonce_is_spent_once_by_many_at_the_same_time() {
 /// HTP-4, HTP-5 and ERR-4; that each of these answers has its nonce, its link and its problem document is checked for
 /// all answers.
 #[tokio::test(flavor = "multi_thread")]
-async fn htp_4_and_5_and_err_4_requests_that_no_handler_sees() {
+async fn htp_4_5_and_err_4_requests_that_no_handler_sees() {
     const JOSE: &str = "application/jose+json";
     let world = World::shared().await;
     let (client, account) = (&world.client, world.account().await);
@@ -145,4 +149,75 @@ async fn err_1_a_problem_is_found_again_in_the_log() {
     assert!(world.ca.log().contains(&id), "ERR-1");
     let odd = json!({ "identifiers": [{ "type": "dns", "value": "a\nb\u{7}\u{1b}[31m" }] });
     account.post(&world.client.url("newOrder"), &odd).await.expect("ERR-1: one line", 400, "malformed");
+}
+
+/// That an answer keeps HTP-2, HTP-3, HTP-6, HTP-10, HTP-11, NON-2 and ERR-1 is checked by the client for each one; here it
+/// gets one of every kind.
+#[tokio::test(flavor = "multi_thread")]
+async fn htp_2_3_6_and_9_to_11_every_kind_of_answer_keeps_the_rules() {
+    let world = World::shared().await;
+    let (client, account, name) = (&world.client, world.account().await, fresh_name());
+    let bare = client.request("GET", "/acme/directory", &[("User-Agent", "")], b"").await;
+    bare.expect("HTP-9: without User-Agent", 200, "");
+    let issued = world.issue(&account, &[&name]).await;
+    let order = world.order(&account, &[&fresh_name()]).await;
+    let authorization = account.get(&order.authorizations()[0]).await.expect("AUZ", 200, "").json();
+    let challenge = authorization["challenges"][0]["url"].as_str().unwrap().to_owned();
+    let orders = format!("{}/orders", account.url);
+    for url in [&account.url, &orders, &order.url, &order.authorizations()[0], &challenge, &issued.url] {
+        account.get(url).await.expect("HTP-3", 200, "");
+        let wrong = account.post(url, &json!([])).await;
+        assert!(wrong.status == 400, "HTP-11: {wrong}");
+    }
+    for resource in ["newAccount", "newOrder", "revokeCert", "keyChange"] {
+        let refused = account.post(&client.url(resource), &json!([])).await;
+        assert!(refused.status == 400, "HTP-11: {resource}: {refused}");
+    }
+}
+
+/// HTP-8: what is somebody else's reads like what is not there.
+#[tokio::test(flavor = "multi_thread")]
+async fn htp_8_foreign_and_absent_resources_look_alike() {
+    let world = World::shared().await;
+    let (owner, stranger) = (world.account().await, world.account().await);
+    let issued = world.issue(&owner, &[&fresh_name()]).await;
+    let authorization = issued.order.authorizations()[0].clone();
+    let challenge = crate::world::Challenge::of(&owner, &authorization).await.url;
+    for url in [&issued.order.url, &authorization, &challenge, &issued.url, &owner.url] {
+        let (kind, _) = url.rsplit_once('/').unwrap();
+        let absent = stranger.get(&format!("{kind}/{}", "0".repeat(32))).await;
+        let foreign = stranger.get(url).await;
+        let story = |answer: &tests::acme_raw::Answer| {
+            let mut problem = answer.json();
+            problem.as_object_mut().unwrap().remove("requestId");
+            (answer.status, problem)
+        };
+        assert_eq!(story(&foreign), story(&absent), "HTP-8: {url}");
+        assert_eq!(foreign.status, 404, "HTP-8, JWS-14: {url}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn non_7_nonces_that_nobody_uses_cost_nothing() {
+    let world = World::shared().await;
+    let (client, account) = (&world.client, world.account().await);
+    let first = client.nonce().await;
+    for _ in 0..2000 {
+        client.request("HEAD", &client.url("newNonce"), &[], b"").await.expect("NON-1", 200, "");
+    }
+    let jws = Jws::new(("kid", account.url.clone().into()), &first, &account.url, "");
+    client.post(&account.url, &jws.sign(&account.key)).await.expect("NON-7: the first still works", 200, "");
+}
+
+/// ERR-2 and ERR-3: 409 says "look there", so it comes with a place or as `alreadyReplaced`, and nowhere else.
+#[tokio::test(flavor = "multi_thread")]
+async fn err_3_a_conflict_names_its_place() {
+    let world = World::shared().await;
+    let (account, other) = (world.account().await, world.account().await);
+    let url = world.client.url("keyChange");
+    let payload = json!({ "account": account.url, "oldKey": account.key.jwk() });
+    let mut inner = Jws::new(("jwk", other.key.jwk()), "", &url, &payload.to_string());
+    inner.protected.remove("nonce");
+    let taken = account.post(&url, &inner.sign(&other.key)).await.expect("ACC-9", 409, "malformed");
+    assert_eq!(taken.location(), other.url, "ERR-3");
 }

@@ -177,7 +177,7 @@ async fn chl_4_validation_goes_on_after_a_crash_by_itself() {
 
 /// ORD-9 and AUZ-1, a day later.
 #[tokio::test(flavor = "multi_thread")]
-async fn ord_9_what_has_expired_reads_as_invalid() {
+async fn ord_9_and_auz_1_what_has_expired_reads_as_invalid() {
     let mut world = World::start(&["--open-acme"]).await;
     let (mut account, name) = (world.account().await, fresh_name());
     let (pending, ready) = (world.order(&account, &[&fresh_name()]).await, world.ready(&account, &[&name]).await);

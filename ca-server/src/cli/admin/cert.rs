@@ -1,9 +1,11 @@
 //! `ca-server cert ...`
 
-use api::admin::{CertificateView, RevokeRequest};
+use std::time::Duration;
+
+use api::admin::{CertificateView, ReplaceAllRequest, ReplaceAllView, RevokeRequest};
 use clap::{Args, Subcommand};
 
-use crate::cli::args::{Admin, Format};
+use crate::cli::args::{Admin, Format, duration};
 use crate::cli::client::{Client, encode};
 use crate::cli::error::CliError;
 use crate::cli::output;
@@ -16,6 +18,8 @@ pub(in crate::cli) enum Command {
     Show(One),
     /// Revoke a certificate and publish the CRL
     Revoke(Revoke),
+    /// Ask all clients to renew what they have now, before an issuer is rotated or after a mishap
+    ReplaceAll(ReplaceAll),
 }
 
 #[derive(Debug, Args)]
@@ -52,6 +56,18 @@ pub(in crate::cli) struct Revoke {
     admin: Admin,
 }
 
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ReplaceAll {
+    /// Spread the renewals over this long
+    #[arg(long, value_name = "SPAN", default_value = "24h", value_parser = duration)]
+    within: Duration,
+    /// Why, for the audit log
+    #[arg(long)]
+    comment: Option<String>,
+    #[command(flatten)]
+    admin: Admin,
+}
+
 impl Command {
     pub(in crate::cli) async fn run(self) -> Result<(), CliError> {
         match self {
@@ -64,6 +80,12 @@ impl Command {
                 let path = format!("/api/v1/certificates/{}/revoke", encode(&revoke.serial));
                 let body = RevokeRequest { reason: revoke.reason, comment: revoke.comment };
                 show(&revoke.admin, &Client::of(&revoke.admin.dir)?.post(&path, &body).await?)
+            }
+            Self::ReplaceAll(all) => {
+                let body = ReplaceAllRequest { within_seconds: all.within.as_secs(), comment: all.comment };
+                let view: ReplaceAllView = Client::of(&all.admin.dir)?.post("/api/v1/replace-all", &body).await?;
+                let facts = vec![("from", view.from.clone()), ("until", view.until.clone())];
+                output::show(all.admin.output.output, &view, facts)
             }
         }
     }

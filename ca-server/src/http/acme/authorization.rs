@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use api::acme::AuthorizationUpdate;
+use api::acme::{AuthorizationUpdate, NewAuthorization};
 use axum::extract::State;
-use axum::http::HeaderValue;
-use axum::http::header::{LINK, RETRY_AFTER};
+use axum::http::header::{LINK, LOCATION, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use pki_core::acme::authorization::{Authorization, AuthorizationStatus};
@@ -15,14 +15,47 @@ use serde_json::{Map, Value};
 
 use super::super::extract::{ByAccount, Segment, payload};
 use super::super::visit::Visit;
-use super::super::{Http, HttpError, wire};
+use super::super::{Http, HttpError, Urls, wire};
+use crate::flows::authenticate::AccountRequest;
 use crate::flows::authorization;
 use crate::flows::rates::Asker;
+
+pub(super) async fn new_authz(
+    State(http): State<Arc<Http>>,
+    ByAccount(request, urls): ByAccount,
+) -> Result<Response, HttpError> {
+    create(&http, &request, &urls, None).await
+}
+
+pub(super) async fn new_authz_of_profile(
+    State(http): State<Arc<Http>>,
+    Segment(profile): Segment,
+    ByAccount(request, urls): ByAccount,
+) -> Result<Response, HttpError> {
+    create(&http, &request, &urls, Some(&profile)).await
+}
+
+/// Section 7.4.1.
+async fn create(
+    http: &Http,
+    request: &AccountRequest,
+    urls: &Urls,
+    profile: Option<&str>,
+) -> Result<Response, HttpError> {
+    if !http.ctx.service.new_authz {
+        return Err(HttpError::not_found("ACME resource: this CA authorises names by orders only"));
+    }
+    let sent: NewAuthorization = payload(request.payload())?;
+    let name = (sent.identifier.kind, sent.identifier.value);
+    let begun = authorization::create(&http.ctx, request, name, profile).await?;
+    let location = [(LOCATION, urls.authorization(begun.id))];
+    Ok((StatusCode::CREATED, location, show(http, urls, &begun)).into_response())
+}
 
 pub(super) async fn authorization(
     State(http): State<Arc<Http>>,
     Segment(id): Segment,
-    ByAccount(request): ByAccount,
+    ByAccount(request, urls): ByAccount,
 ) -> Result<Response, HttpError> {
     let id = id.parse().map_err(|_| HttpError::not_found("authorization"))?;
     let found = match request.payload() {
@@ -35,11 +68,11 @@ pub(super) async fn authorization(
             }
         }
     };
-    Ok(show(&http, &found))
+    Ok(show(&http, &urls, &found))
 }
 
-fn show(http: &Http, authorization: &Authorization) -> Response {
-    let mut response = Json(wire::authorization(http, authorization)).into_response();
+fn show(http: &Http, urls: &Urls, authorization: &Authorization) -> Response {
+    let mut response = Json(wire::authorization(http, urls, authorization)).into_response();
     let is_looked_at = authorization.challenges.iter().any(|one| one.state == ChallengeState::Processing);
     if authorization.status == AuthorizationStatus::Pending && is_looked_at {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
@@ -52,7 +85,7 @@ pub(super) async fn challenge(
     State(http): State<Arc<Http>>,
     Segment(id): Segment,
     Extension(visit): Extension<Visit>,
-    ByAccount(request): ByAccount,
+    ByAccount(request, urls): ByAccount,
 ) -> Result<Response, HttpError> {
     let id = id.parse().map_err(|_| HttpError::not_found("challenge"))?;
     let (authorization, challenge): (Authorization, Challenge) = match request.payload() {
@@ -69,8 +102,8 @@ pub(super) async fn challenge(
             responded?
         }
     };
-    let mut response = Json(wire::challenge(&http, authorization.account, &challenge)).into_response();
-    let up = format!("<{}>;rel=\"up\"", http.urls.authorization(authorization.id));
+    let mut response = Json(wire::challenge(&http, &urls, authorization.account, &challenge)).into_response();
+    let up = format!("<{}>;rel=\"up\"", urls.authorization(authorization.id));
     if let Ok(up) = HeaderValue::from_str(&up) {
         response.headers_mut().append(LINK, up);
     }

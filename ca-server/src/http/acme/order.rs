@@ -16,7 +16,7 @@ use pki_core::ids::OrderId;
 
 use super::super::extract::{ByAccount, Segment, must_be_empty, payload};
 use super::super::visit::Visit;
-use super::super::{Http, HttpError, wire};
+use super::super::{Http, HttpError, Urls, wire};
 use crate::flows::authenticate::AccountRequest;
 use crate::flows::finalize::{Finalized, finalize as issue};
 use crate::flows::rates::Asker;
@@ -25,29 +25,30 @@ use crate::flows::{order, urgency};
 pub(super) async fn new_order(
     State(http): State<Arc<Http>>,
     Extension(visit): Extension<Visit>,
-    ByAccount(request): ByAccount,
+    ByAccount(request, urls): ByAccount,
 ) -> Result<Response, HttpError> {
-    create(&http, &visit, &request, None).await
+    create(&http, &visit, (&request, &urls), None).await
 }
 
 pub(super) async fn new_order_of_profile(
     State(http): State<Arc<Http>>,
     Segment(profile): Segment,
     Extension(visit): Extension<Visit>,
-    ByAccount(request): ByAccount,
+    ByAccount(request, urls): ByAccount,
 ) -> Result<Response, HttpError> {
-    create(&http, &visit, &request, Some(profile)).await
+    create(&http, &visit, (&request, &urls), Some(profile)).await
 }
 
 async fn create(
     http: &Http,
     visit: &Visit,
-    request: &AccountRequest,
+    (request, urls): (&AccountRequest, &Urls),
     fixed: Option<String>,
 ) -> Result<Response, HttpError> {
     let sent: NewOrder = payload(request.payload())?;
     if let (Some(fixed), Some(asked)) = (&fixed, &sent.profile)
         && fixed != asked
+        && !asked.is_empty()
     {
         let detail = format!("this directory issues by the profile {fixed} only");
         return Err(HttpError::new(ProblemKind::InvalidProfile, detail));
@@ -63,12 +64,13 @@ async fn create(
         profile: fixed.or(sent.profile),
         not_before: sent.not_before,
         not_after: sent.not_after,
+        replaces: sent.replaces,
     };
     let order = order::create(&http.ctx, request, new).await?;
     if replaces_something && order.replaces.is_none() {
         http.ctx.rates.owe_new_order(&asker);
     }
-    Ok((StatusCode::CREATED, show(http, &order)).into_response())
+    Ok((StatusCode::CREATED, show(urls, &order)).into_response())
 }
 
 /// When others wait, an order goes before those that are less urgent.
@@ -83,17 +85,17 @@ async fn queue(http: &Http, visit: &Visit, request: &AccountRequest, replaces: O
 pub(super) async fn order(
     State(http): State<Arc<Http>>,
     Segment(id): Segment,
-    ByAccount(request): ByAccount,
+    ByAccount(request, urls): ByAccount,
 ) -> Result<Response, HttpError> {
     must_be_empty(request.payload())?;
     let order = order::read(&http.ctx, &request, parse(&id)?).await?;
-    Ok(show(&http, &order))
+    Ok(show(&urls, &order))
 }
 
 pub(super) async fn finalize(
     State(http): State<Arc<Http>>,
     Segment(id): Segment,
-    ByAccount(request): ByAccount,
+    ByAccount(request, urls): ByAccount,
 ) -> Result<Response, HttpError> {
     let sent: Finalize = payload(request.payload())?;
     let csr = URL_SAFE_NO_PAD
@@ -101,13 +103,13 @@ pub(super) async fn finalize(
         .map_err(|_| HttpError::new(ProblemKind::BadCsr, "the CSR is not base64url without padding"))?;
     let (Finalized::Settled(order) | Finalized::Processing(order)) =
         issue(&http.ctx, &request, parse(&id)?, &csr).await?;
-    Ok(show(&http, &order))
+    Ok(show(&urls, &order))
 }
 
 /// `Location` is the order everywhere, on finalize too: Go's clients poll it (protocols 0.1).
-fn show(http: &Http, order: &Order) -> Response {
-    let location = [(LOCATION, http.urls.order(order.id))];
-    let mut response = (location, Json(wire::order(&http.urls, order))).into_response();
+fn show(urls: &Urls, order: &Order) -> Response {
+    let location = [(LOCATION, urls.order(order.id))];
+    let mut response = (location, Json(wire::order(urls, order))).into_response();
     if matches!(order.state, OrderState::Processing { .. }) {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("2"));
     }

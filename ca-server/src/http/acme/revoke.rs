@@ -16,8 +16,8 @@ use crate::flows::revoke::{Signer, by_client};
 /// Success has an empty body: acme.sh tests for exactly that (protocols REV-3).
 pub(super) async fn revoke_cert(State(http): State<Arc<Http>>, request: ByEither) -> Result<StatusCode, HttpError> {
     let (signer, sent) = match &request {
-        ByEither::Account(request) => (Signer::Account(request), request.payload()),
-        ByEither::Key(request) => (Signer::Key(request), request.payload()),
+        ByEither::Account(request, _) => (Signer::Account(request), request.payload()),
+        ByEither::Key(request, _) => (Signer::Key(request), request.payload()),
     };
     let sent: RevokeCert = payload(sent)?;
     let der = URL_SAFE_NO_PAD

@@ -15,7 +15,7 @@ use crate::flows::agent;
 
 pub(super) async fn config(
     State(http): State<Arc<Http>>,
-    ByAccount(request): ByAccount,
+    ByAccount(request, _): ByAccount,
 ) -> Result<Json<AgentConfig>, HttpError> {
     must_be_empty(request.payload())?;
     let (device, profile) = agent::configuration(&http.ctx, &request).await?;
@@ -35,7 +35,7 @@ pub(super) async fn config(
 
 pub(super) async fn report(
     State(http): State<Arc<Http>>,
-    ByAccount(request): ByAccount,
+    ByAccount(request, _): ByAccount,
 ) -> Result<StatusCode, HttpError> {
     let report: Report = payload(request.payload())?;
     let sha256 = data_encoding::HEXLOWER

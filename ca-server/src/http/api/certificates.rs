@@ -1,8 +1,9 @@
 //! Certificates.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use api::admin::{CertificateView, Page, PageQuery, RevokeRequest};
+use api::admin::{CertificateView, Page, PageQuery, ReplaceAllRequest, ReplaceAllView, RevokeRequest};
 use axum::Json;
 use axum::extract::{Query, State};
 use pki_core::acme::problem::ProblemKind;
@@ -12,7 +13,7 @@ use pki_core::revocation::Reason;
 use super::super::extract::Segment;
 use super::super::{Http, HttpError};
 use super::{Administrator, Body, parse, view};
-use crate::flows::{inventory, revoke as flow};
+use crate::flows::{inventory, renewal_info, revoke as flow};
 
 pub(super) async fn list(
     State(http): State<Arc<Http>>,
@@ -57,4 +58,15 @@ pub(super) async fn revoke(
     flow::by_administrator(&http.ctx, &found.record, reason, request.comment.as_deref(), &who.actor()).await?;
     let found = inventory::find(&http.ctx, &serial).await?;
     Ok(Json(view::certificate(&found, http.ctx.now(), true)))
+}
+
+/// Renewal information asks all clients to renew (RFC 9773 section 4.2).
+pub(super) async fn replace_all(
+    State(http): State<Arc<Http>>,
+    who: Administrator,
+    Body(request): Body<ReplaceAllRequest>,
+) -> Result<Json<ReplaceAllView>, HttpError> {
+    let within = Duration::from_secs(request.within_seconds);
+    let replacement = renewal_info::replace_all(&http.ctx, within, request.comment.as_deref(), &who.actor()).await?;
+    Ok(Json(ReplaceAllView { from: replacement.from.rfc3339(), until: replacement.until.rfc3339() }))
 }

@@ -76,6 +76,7 @@ pub fn administration(http: &Arc<Http>) -> Router<Arc<Http>> {
         .route("/api/v1/certificates", get(certificates::list))
         .route("/api/v1/certificates/{serial}", get(certificates::show))
         .route("/api/v1/certificates/{serial}/revoke", post(certificates::revoke))
+        .route("/api/v1/replace-all", post(certificates::replace_all))
         .route("/api/v1/eab-keys", get(eab::list).post(eab::create))
         .route("/api/v1/eab-keys/{kid}/revoke", post(eab::revoke))
         .route("/api/v1/profiles", get(overview::profiles))

@@ -65,6 +65,27 @@ pub enum CertificateState {
     Expired,
 }
 
+/// `POST /api/v1/replace-all`: every certificate made until now is to be renewed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReplaceAllRequest {
+    /// The renewals spread over this many seconds.
+    pub within_seconds: u64,
+    /// Why, for the audit log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+}
+
+/// When the renewals are suggested, in RFC 3339.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReplaceAllView {
+    /// From then on; certificates made later are not meant.
+    pub from: String,
+    /// All of them by then.
+    pub until: String,
+}
+
 /// `POST /api/v1/certificates/{id}/revoke`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -10,7 +10,7 @@ mod device;
 mod eab;
 mod overview;
 
-pub use certificate::{CertificateState, CertificateView, RevokeRequest};
+pub use certificate::{CertificateState, CertificateView, ReplaceAllRequest, ReplaceAllView, RevokeRequest};
 pub use device::{DeviceRequest, DeviceState, DeviceView, EnrolmentConflict, RevokeDevice, TokenRequest, TokenView};
 pub use eab::{EabRequest, EabSecretView, EabState, EabView};
 pub use overview::{AuditView, CrlView, IssuerView, ProfileView, Status};

@@ -25,6 +25,8 @@ pub struct Account {
     pub status: AccountStatus,
     /// How it was bound at creation, if it was (section 7.3.4).
     pub binding: Option<Binding>,
+    /// The terms of service its holder agreed to, by their URL (section 7.3.3).
+    pub terms_agreed: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
     /// Raised by every change; each UPDATE repeats the version it was decided on.
@@ -42,6 +44,8 @@ pub struct NewAccount {
     pub contacts: Vec<String>,
     /// A verified binding, if there is one.
     pub binding: Option<Binding>,
+    /// The terms of service agreed to, by their URL.
+    pub terms_agreed: Option<String>,
 }
 
 impl Account {
@@ -55,6 +59,7 @@ impl Account {
             contacts: request.contacts,
             status: AccountStatus::Valid,
             binding: request.binding,
+            terms_agreed: request.terms_agreed,
             created_at: now,
             version: 0,
         }
@@ -69,6 +74,18 @@ impl Account {
     #[must_use]
     pub fn with_contacts(self, contacts: Vec<String>) -> Self {
         Self { contacts, ..self }
+    }
+
+    /// Agreed to the terms at this URL (ACC-6).
+    #[must_use]
+    pub fn agree(self, terms: String) -> Self {
+        Self { terms_agreed: Some(terms), ..self }
+    }
+
+    /// Whether its holder has yet to agree to the terms at this URL. Nobody reads terms on a device: whoever enrolled it
+    /// has agreed.
+    pub fn owes_agreement(&self, terms: &str) -> bool {
+        self.device().is_none() && self.terms_agreed.as_deref() != Some(terms)
     }
 
     /// Given up by its holder (ACC-8). The account of a device is not: whoever copied its disk could otherwise lock

@@ -13,7 +13,7 @@ fn account(status: AccountStatus, for_device: bool) -> Account {
     let entropy = SystemEntropy::new();
     let device = for_device.then(|| DeviceId::random(&entropy));
     let binding = Some(Binding { key: EabKeyId::random(&entropy), device });
-    let request = NewAccount { site: SiteName::home(), key: key(7), contacts: vec![], binding };
+    let request = NewAccount { site: SiteName::home(), key: key(7), contacts: vec![], binding, terms_agreed: None };
     Account { status, ..Account::new(request, Timestamp::from_unix_seconds(1), &entropy) }
 }
 

@@ -6,19 +6,20 @@ use crate::acme::order::OrderedIdentifier;
 use crate::acme::problem::{Problem, ProblemKind, Subproblem};
 use crate::x509::name::{Identifier, IdentifierError};
 
-/// How many names one order may have.
-pub const MAX_IDENTIFIERS: usize = 100;
-
 /// How much of a wrong value is repeated in the answer.
 const ECHO: usize = 253;
 
-/// Reads pairs of type and value as they were sent. Names asked for twice, in whatever spelling, are one name.
-pub fn parse_identifiers<K: AsRef<str>, V: AsRef<str>>(pairs: &[(K, V)]) -> Result<Vec<OrderedIdentifier>, Problem> {
+/// Reads pairs of type and value as they were sent, `most` at most. Names asked for twice, in whatever spelling, are one
+/// name.
+pub fn parse_identifiers<K: AsRef<str>, V: AsRef<str>>(
+    pairs: &[(K, V)],
+    most: usize,
+) -> Result<Vec<OrderedIdentifier>, Problem> {
     if pairs.is_empty() {
         return Err(Problem::new(ProblemKind::Malformed, "the order has no identifiers; name at least one"));
     }
-    if pairs.len() > MAX_IDENTIFIERS {
-        let detail = format!("the order has {} identifiers; {MAX_IDENTIFIERS} is the most", pairs.len());
+    if pairs.len() > most {
+        let detail = format!("the order has {} identifiers; {most} is the most", pairs.len());
         return Err(Problem::new(ProblemKind::Malformed, detail));
     }
     let mut seen = BTreeSet::new();
@@ -65,8 +66,8 @@ mod tests {
     /// ORD-2: what is echoed is what was sent; ORD-3: one authorization for each distinct identifier.
     #[test]
     fn names_keep_their_spelling_and_lose_their_twins() {
-        let read =
-            parse_identifiers(&[("dns", "Gw-1.Site.Test"), ("dns", "gw-1.site.test"), ("ip", "2001:DB8::0")]).unwrap();
+        let read = parse_identifiers(&[("dns", "Gw-1.Site.Test"), ("dns", "gw-1.site.test"), ("ip", "2001:DB8::0")], 3)
+            .unwrap();
         let pairs: Vec<_> = read.iter().map(|it| (it.identifier.value(), it.as_sent.as_str())).collect();
         assert_eq!(pairs, [("gw-1.site.test".to_owned(), "Gw-1.Site.Test"), ("2001:db8::".to_owned(), "2001:DB8::0")]);
     }
@@ -74,8 +75,8 @@ mod tests {
     /// ORD-4.
     #[test]
     fn everything_wrong_is_told_at_once() {
-        let problem =
-            parse_identifiers(&[("dns", "ok.test"), ("dns", "a..b"), ("email", "x@y"), ("ip", "1.2.3")]).unwrap_err();
+        let problem = parse_identifiers(&[("dns", "ok.test"), ("dns", "a..b"), ("email", "x@y"), ("ip", "1.2.3")], 4)
+            .unwrap_err();
         assert_eq!(problem.kind, ProblemKind::Compound);
         let subs: Vec<_> = problem
             .subproblems
@@ -90,16 +91,16 @@ mod tests {
                 (ProblemKind::Malformed, "ip", "1.2.3"),
             ]
         );
-        let one = parse_identifiers(&[("dns", "a_b.test")]).unwrap_err();
+        let one = parse_identifiers(&[("dns", "a_b.test")], 1).unwrap_err();
         assert_eq!(one.kind, ProblemKind::Malformed);
         assert!(one.detail.contains("`a_b.test`"), "{}", one.detail);
     }
 
     #[test]
     fn none_and_too_many_are_malformed() {
-        assert_eq!(parse_identifiers::<&str, &str>(&[]).unwrap_err().kind, ProblemKind::Malformed);
-        let many: Vec<_> = (0..=MAX_IDENTIFIERS).map(|n| ("dns", format!("n{n}.test"))).collect();
-        assert_eq!(parse_identifiers(&many).unwrap_err().kind, ProblemKind::Malformed);
-        assert_eq!(parse_identifiers(&many[1..]).unwrap().len(), MAX_IDENTIFIERS);
+        assert_eq!(parse_identifiers::<&str, &str>(&[], 9).unwrap_err().kind, ProblemKind::Malformed);
+        let many: Vec<_> = (0..=9).map(|n| ("dns", format!("n{n}.test"))).collect();
+        assert_eq!(parse_identifiers(&many, 9).unwrap_err().kind, ProblemKind::Malformed);
+        assert_eq!(parse_identifiers(&many[1..], 9).unwrap().len(), 9);
     }
 }

@@ -15,4 +15,5 @@ pub mod jwk;
 pub mod jws;
 pub mod order;
 pub mod problem;
+pub mod renewal_info;
 pub mod tls_alpn;

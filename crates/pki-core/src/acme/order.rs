@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 use crate::transition::IllegalTransition;
 use crate::x509::name::Identifier;
 
-pub use crate::acme::identifiers::{MAX_IDENTIFIERS, parse_identifiers};
+pub use crate::acme::identifiers::parse_identifiers;
 
 /// A request for one certificate, on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct Order {
     /// Validity asked for, if any.
     pub not_after: Option<Timestamp>,
     /// The certificate this order is to replace (RFC 9773 section 5).
-    pub replaces: Option<CertificateId>,
+    pub replaces: Option<Replaces>,
     /// Where it stands.
     pub state: OrderState,
     /// When it was made.
@@ -49,6 +49,17 @@ pub struct OrderedIdentifier {
     pub identifier: Identifier,
     /// The value as sent.
     pub as_sent: String,
+}
+
+/// The certificate that an order is to replace (RFC 9773 section 5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replaces {
+    /// Which.
+    pub certificate: CertificateId,
+    /// Its name as the client wrote it, which is echoed.
+    pub as_sent: String,
+    /// Its last second: how urgent the order is.
+    pub not_after: Timestamp,
 }
 
 /// RFC 8555 section 7.1.6.
@@ -89,7 +100,7 @@ pub struct NewOrder {
     /// Validity asked for, if any.
     pub not_after: Option<Timestamp>,
     /// The certificate this order is to replace.
-    pub replaces: Option<CertificateId>,
+    pub replaces: Option<Replaces>,
     /// How long it lives, unless it is valid by then.
     pub lifetime: Duration,
 }

@@ -99,6 +99,9 @@ pub struct Problem {
     /// When to try again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<Duration>,
+    /// Where a person reads what to do, with `userActionRequired` (section 7.3.3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<Box<str>>,
 }
 
 /// A problem with one identifier (RFC 8555 section 6.7.1).
@@ -117,7 +120,7 @@ pub struct Subproblem {
 impl Problem {
     /// A problem without further members.
     pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), status: None, subproblems: Vec::new(), retry_after: None }
+        Self { kind, detail: detail.into(), status: None, subproblems: Vec::new(), retry_after: None, instance: None }
     }
 
     /// The same problem, answered with another status.
@@ -131,6 +134,13 @@ impl Problem {
     #[must_use]
     pub fn with_retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
+        self
+    }
+
+    /// The same problem, with the address of what a person has to read.
+    #[must_use]
+    pub fn with_instance(mut self, url: &str) -> Self {
+        self.instance = Some(url.into());
         self
     }
 

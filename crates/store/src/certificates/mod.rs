@@ -156,6 +156,16 @@ pub async fn list_expiring(
     tx.rows(sql, &values).await?.into_iter().map(load).collect()
 }
 
+/// The certificates that replace one, or are planned to, the newest first; those that were revoked do not count.
+pub async fn successors(
+    tx: &mut Tx<'_>,
+    predecessor: CertificateId,
+    limit: u32,
+) -> Result<Vec<CertificateRecord>, StoreError> {
+    let sql = select!("WHERE predecessor = $1 AND state <> 'revoked' ORDER BY id DESC LIMIT $2");
+    tx.rows(sql, &[Value::text(predecessor), limit.into()]).await?.into_iter().map(load).collect()
+}
+
 /// Whether a certificate of this key was revoked because the key was compromised: it must never be certified again.
 pub async fn is_compromised(tx: &mut Tx<'_>, spki_sha256: &[u8; 32]) -> Result<bool, StoreError> {
     // 1 is keyCompromise (RFC 5280 section 5.3.1), and the condition of the index

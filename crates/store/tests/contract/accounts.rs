@@ -34,6 +34,7 @@ async fn update_is_guarded(store: &Store) {
     changed.thumbprint = changed.key.thumbprint();
     changed.contacts.clear();
     changed.status = AccountStatus::Deactivated;
+    changed.terms_agreed = Some("https://ca.site.test/terms".to_owned());
     let to_store = changed.clone();
     changed.version = write(store, async move |tx| accounts::update(tx, &to_store).await).await.unwrap();
     assert_eq!(changed.version, 1);

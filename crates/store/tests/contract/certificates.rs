@@ -12,7 +12,7 @@ use crate::fixtures::{at, certificate, device, dns, entropy, ip, issuer, read, s
 crate::on_both! {
     comes_back_as_it_was, serials_are_unique_under_an_issuer, a_plan_is_issued_once, revocation_is_guarded,
     confirmation_is_the_first, lists_fit_the_filter, names_are_searched, the_latest_of_a_device, revoked_ones_are_listed,
-    compromised_keys_are_known, left_over_plans, expiring_ones_come_by_their_end
+    compromised_keys_are_known, successors_are_found, left_over_plans, expiring_ones_come_by_their_end
 }
 
 async fn stored(store: &Store, certificate: &CertificateRecord) {
@@ -262,6 +262,21 @@ async fn compromised_keys_are_known(store: &Store) {
         assert_eq!(known, reason == Some(Reason::KeyCompromise), "{reason:?}");
     }
     assert!(!read(store, async |tx| certificates::is_compromised(tx, &[9; 32]).await).await);
+}
+
+async fn successors_are_found(store: &Store) {
+    let first = certificate(issuer(), &[dns("a.test")]);
+    stored(store, &first).await;
+    let mut expected = Vec::new();
+    for state in [CertificateState::Issued { der: vec![0x30; 9] }, revoked(5, None), first.state.clone()] {
+        let next = CertificateRecord { predecessor: Some(first.id), state, ..certificate(issuer(), &[dns("a.test")]) };
+        stored(store, &next).await;
+        expected.insert(0, next);
+    }
+    expected.remove(1);
+    let id = first.id;
+    assert_eq!(read(store, async move |tx| certificates::successors(tx, id, 9).await).await, expected);
+    assert_eq!(read(store, async move |tx| certificates::successors(tx, id, 1).await).await, expected[..1]);
 }
 
 async fn left_over_plans(store: &Store) {

@@ -52,6 +52,7 @@ pub(crate) fn account() -> Account {
         contacts: vec!["mailto:a@site.test".to_owned(), "mailto:\"b\"@site.test".to_owned()],
         status: AccountStatus::Valid,
         binding: None,
+        terms_agreed: None,
         created_at: at(0),
         version: 0,
     }

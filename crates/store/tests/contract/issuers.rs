@@ -1,13 +1,14 @@
 //! Issuers, their certificates and their lists.
 
 use pki_core::ids::{CertificateId, IssuerId, SiteName};
+use pki_core::renewal::window::Replacement;
 use store::crls::{self, CrlRecord};
 use store::issuers::{self, IssuerCertificateRecord, IssuerRecord, IssuerState};
 use store::{Store, StoreError};
 
 use crate::fixtures::{at, entropy, read, write};
 
-crate::on_both! { come_back_as_they_were, one_record_for_a_key, states_are_guarded, list_numbers_only_rise }
+crate::on_both! { come_back_as_they_were, one_record_for_a_key, states_are_guarded, replacements_come_and_go, list_numbers_only_rise }
 
 fn issuer(seconds: i64) -> IssuerRecord {
     IssuerRecord {
@@ -18,6 +19,7 @@ fn issuer(seconds: i64) -> IssuerRecord {
         algorithm: "ECDSA P-256".to_owned(),
         spki_sha256: pki_core::random::bytes(&entropy()),
         state: IssuerState::Active,
+        replacement: None,
         created_at: at(seconds),
     }
 }
@@ -72,6 +74,15 @@ async fn states_are_guarded(store: &Store) {
     write(store, retire).await.unwrap();
     assert_eq!(read(store, async move |tx| issuers::find(tx, id).await).await.unwrap().state, IssuerState::Retired);
     assert!(matches!(write(store, retire).await, Err(StoreError::Conflict { .. })));
+}
+
+async fn replacements_come_and_go(store: &Store) {
+    let id = stored(store, 1).await.id;
+    for replacement in [Some(Replacement { from: at(5), until: at(9) }), None] {
+        write(store, async move |tx| issuers::set_replacement(tx, id, replacement).await).await.unwrap();
+        let found = read(store, async move |tx| issuers::find(tx, id).await).await.unwrap();
+        assert_eq!(found.replacement, replacement);
+    }
 }
 
 async fn list_numbers_only_rise(store: &Store) {

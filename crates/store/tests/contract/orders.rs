@@ -2,7 +2,7 @@
 
 use pki_core::acme::authorization::AuthorizationStatus;
 use pki_core::acme::challenge::ChallengeKind;
-use pki_core::acme::order::{Order, OrderState};
+use pki_core::acme::order::{Order, OrderState, Replaces};
 use pki_core::acme::problem::{Problem, ProblemKind};
 use pki_core::ids::{CertificateId, OrderId};
 use store::{Store, StoreError, authorizations, orders};
@@ -152,13 +152,17 @@ async fn ended_ones_are_found(store: &Store) {
 
 async fn replacements_count(store: &Store) {
     let certificate = CertificateId::new(at(0), &entropy());
-    let find = async move |tx: &mut store::Tx<'_>| orders::find_replacing(tx, certificate).await;
+    let replaces = Some(Replaces { certificate, as_sent: "AQ.Ag".to_owned(), not_after: at(99) });
+    let find = async move |tx: &mut store::Tx<'_>| orders::find_replacing(tx, certificate, at(50)).await;
     let error = Problem::new(ProblemKind::Malformed, "x");
     stored(store, |order| {
-        (order.replaces, order.state) = (Some(certificate), OrderState::Invalid { error: error.clone() });
+        (order.replaces, order.state) = (replaces.clone(), OrderState::Invalid { error: error.clone() });
     })
     .await;
+    stored(store, |order| (order.replaces, order.expires_at) = (replaces.clone(), at(50))).await;
     assert_eq!(read(store, find).await, None);
-    let replacing = stored(store, |order| order.replaces = Some(certificate)).await;
+    let replacing = stored(store, |order| (order.replaces, order.expires_at) = (replaces.clone(), at(51))).await;
     assert_eq!(read(store, find).await, Some(replacing.id));
+    let id = replacing.id;
+    assert_eq!(read(store, async move |tx| orders::find(tx, id).await).await, Some(replacing));
 }

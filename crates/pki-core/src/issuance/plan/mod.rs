@@ -17,6 +17,7 @@ use crate::x509::lint::{self, Addresses, Expected, Findings, Role};
 use crate::x509::name::Identifier;
 
 pub use ceremony::{IntermediateRequest, RootRequest, plan_intermediate, plan_root};
+pub use validity::{begin_for, clock_difference};
 
 use tbs::{Frame, Tbs};
 

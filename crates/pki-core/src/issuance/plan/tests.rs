@@ -151,7 +151,14 @@ fn x5_8_lives_are_cut_to_the_chain_and_wishes_are_kept_or_refused() {
     assert!(matches!(at(now(), Some(now() + 31 * DAY), None), Err(PlanError::NotBeforeTooLate { .. })));
     let wished = at(now(), Some(now() + DAY), Some(now() + 2 * DAY)).unwrap();
     assert_eq!((wished.not_before(), wished.not_after()), (now() + DAY, now() + 2 * DAY));
-    assert!(matches!(at(now(), None, Some(now() + 30 * DAY)), Err(PlanError::NotAfterTooLate { .. })));
+    // ORD-6: the whole life from now on, also by a clock a little ahead, without backdating
+    for ahead in [0, 30] {
+        let end = now() + 30 * DAY + Duration::from_secs(ahead);
+        let whole = at(now(), None, Some(end)).unwrap();
+        assert_eq!((whole.not_before(), whole.not_after()), (end - 30 * DAY, end));
+    }
+    let beyond = now() + 30 * DAY + hour;
+    assert!(matches!(at(now(), None, Some(beyond)), Err(PlanError::NotAfterTooLate { .. })));
     assert!(matches!(at(now(), None, Some(now())), Err(PlanError::NoLife { .. })));
     assert!(matches!(at(now(), Some(now() + 2 * DAY), Some(now() + DAY)), Err(PlanError::NoLife { .. })));
 }

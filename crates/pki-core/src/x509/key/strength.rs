@@ -1,4 +1,8 @@
 //! Which public keys are too weak to certify (FIN-8, CA/Browser Forum BR 6.1.1.3 as far as a key shows it).
+//!
+//! The keys that Debian's OpenSSL made from 2006 to 2008 are not recognised: nothing in a key shows them, the lists have
+//! hundreds of thousands of entries, and no package carries them any more. No machine that still makes them speaks TLS 1.2,
+//! which is the least this CA speaks.
 
 use num_bigint::BigUint;
 
