@@ -9,9 +9,14 @@ use crate::world::{Challenge, World, csr, fresh_name, must_verify};
 #[path = "../../../crates/store/tests/support/postgres.rs"]
 mod server;
 
+/// The URL of a new database.
+pub(crate) async fn new_database() -> String {
+    tokio::task::spawn_blocking(|| server::Postgres::shared().new_database()).await.unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn non_5_and_6_two_servers_on_one_database_are_one_ca() {
-    let database = tokio::task::spawn_blocking(|| server::Postgres::shared().new_database()).await.unwrap();
+    let database = new_database().await;
     let world = World::start(&["--open-acme", "--database", &database]).await;
     let (mut account, name) = (world.account().await, fresh_name());
     must_verify(&world.ca, &world.issue(&account, &[&name]).await.chain);

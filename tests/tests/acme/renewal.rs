@@ -13,6 +13,7 @@ use tests::world::enrolled;
 use x509_parser::prelude::{FromDer, ParsedExtension, X509Certificate};
 
 use crate::binding::External;
+use crate::postgres::new_database;
 use crate::world::{Order, World, csr, fresh_name, identifiers};
 
 /// The name of RFC 9773 section 4.1.
@@ -172,6 +173,21 @@ async fn ari_4_and_5_an_order_names_what_it_replaces() {
     let all = futures_util::future::join_all((0..6).map(|_| account.post(&url, &many))).await;
     assert_eq!(all.iter().filter(|answer| answer.status == 201).count(), 1, "ARI-4: many at once: {all:#?}");
     assert_eq!(all.iter().filter(|answer| answer.problem() == "alreadyReplaced").count(), 5, "ARI-4: {all:#?}");
+}
+
+/// The same where transactions run side by side.
+#[tokio::test(flavor = "multi_thread")]
+async fn ari_4_on_postgresql_one_of_many_orders_replaces() {
+    let database = new_database().await;
+    let world = World::start(&["--open-acme", "--database", &database]).await;
+    let (account, name) = (world.account().await, fresh_name());
+    let issued = world.issue(&account, &[&name]).await;
+    let sent = json!({ "identifiers": identifiers(&[&name]), "replaces": name_of(&issued.leaf()) });
+    let url = world.client.url("newOrder");
+    let all = futures_util::future::join_all((0..6).map(|_| account.post(&url, &sent))).await;
+    assert_eq!(all.iter().filter(|answer| answer.status == 201).count(), 1, "ARI-4: {all:#?}");
+    let late = |answer: &&Answer| answer.status == 503 || answer.problem() == "alreadyReplaced";
+    assert_eq!(all.iter().filter(late).count(), 5, "ARI-4: {all:#?}");
 }
 
 /// The name of a new certificate of the account that nothing replaces.
