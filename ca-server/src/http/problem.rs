@@ -15,7 +15,7 @@ use crate::flows::FlowError;
 /// An answer that says why not.
 #[derive(Debug)]
 pub struct HttpError {
-    problem: Problem,
+    problem: Box<Problem>,
     location: Option<Box<str>>,
     cause: Option<Box<str>>,
     /// One of very many alike: its line would add to the load it tells of.
@@ -67,7 +67,7 @@ impl HttpError {
 
 impl From<Problem> for HttpError {
     fn from(problem: Problem) -> Self {
-        Self { problem, location: None, cause: None, is_quiet: false }
+        Self { problem: Box::new(problem), location: None, cause: None, is_quiet: false }
     }
 }
 

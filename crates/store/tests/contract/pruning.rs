@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use pki_core::acme::account::{Account, Binding};
 use pki_core::acme::challenge::ChallengeKind;
-use pki_core::acme::order::{Order, OrderState};
+use pki_core::acme::order::{Order, OrderState, Replaces};
 use pki_core::acme::problem::{Problem, ProblemKind};
 use pki_core::audit::AuditEvent;
 use pki_core::device::{EabKey, EabKeyState};
@@ -164,7 +164,8 @@ async fn a_replaced_certificate_keeps_its_order(store: &Store) {
         let id = replaced.id;
         write(store, async move |tx| certificates::insert(tx, &replaced).await).await.unwrap();
         let ended = stored(store, &account, |order| {
-            (order.state, order.replaces) = (OrderState::Valid { certificate: id }, Some(id));
+            order.state = OrderState::Valid { certificate: id };
+            order.replaces = Some(Replaces { certificate: id, as_sent: "AQ.Ag".to_owned(), not_after });
         })
         .await;
         prune(store, Table::Orders, 100).await;
