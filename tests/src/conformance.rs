@@ -12,7 +12,7 @@ pub use page::page;
 pub use requirements::{Requirement, Requirements, Section, Strength};
 
 /// Whether a MUST without a test, and a SHOULD with neither test nor reason, is a fault; otherwise they are only listed.
-pub const WHOLE: bool = false;
+pub const WHOLE: bool = true;
 
 /// What a look at requirements and outcomes finds.
 #[derive(Debug, Default, PartialEq, Eq)]
