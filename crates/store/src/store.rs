@@ -131,7 +131,7 @@ impl Store {
         let engine = Arc::clone(&self.0);
         Box::pin(async move {
             match &*engine {
-                Engine::Sqlite(sqlite) => sqlite.read(&body),
+                Engine::Sqlite(sqlite) => sqlite.look(&body),
                 Engine::Postgres(postgres) => postgres.look(body).await,
             }
         })

@@ -50,6 +50,14 @@ impl Readers {
         E: From<StoreError>,
         F: AsyncFn(&mut Tx<'_>) -> Result<T, E>,
     {
+        self.0.begin()?.run(body)
+    }
+
+    pub(crate) fn look<T, E, F>(&self, body: &F) -> Result<T, E>
+    where
+        E: From<StoreError>,
+        F: AsyncFn(&mut Tx<'_>) -> Result<T, E>,
+    {
         self.0.take()?.run(body)
     }
 
@@ -62,7 +70,7 @@ impl Readers {
         let _permit = self.0.scans.acquire().await.map_err(|_| StoreError::Closed)?;
         let pool = Arc::clone(&self.0);
         let scan = move || -> Result<T, E> {
-            let mut reader = pool.take()?;
+            let mut reader = pool.begin()?;
             reader.stop_at(Instant::now() + limit)?;
             reader.run(&body)
         };
@@ -96,6 +104,13 @@ impl Pool {
     }
 
     /// A connection inside a transaction: what a body reads is one state of the database.
+    fn begin(&self) -> Result<Reader<'_>, StoreError> {
+        let mut reader = self.take()?;
+        let begun = reader.connection()?.prepare_cached("BEGIN DEFERRED").and_then(|mut begin| begin.execute([]));
+        begun.map_err(|error| explain(&self.database, &error).error)?;
+        Ok(reader)
+    }
+
     fn take(&self) -> Result<Reader<'_>, StoreError> {
         if self.closed.load(Ordering::Acquire) {
             return Err(StoreError::Closed);
@@ -105,8 +120,6 @@ impl Pool {
             Some(connection) => connection,
             None => connect(&self.path, &self.database, OpenFlags::SQLITE_OPEN_READ_ONLY, self.busy_timeout)?,
         };
-        let begun = connection.prepare_cached("BEGIN DEFERRED").and_then(|mut begin| begin.execute([]));
-        begun.map_err(|error| explain(&self.database, &error).error)?;
         Ok(Reader { connection: Some(connection), limited: false, pool: self })
     }
 }
