@@ -110,8 +110,6 @@ CREATE INDEX acme_order_account ON acme_order (account_id, id);
 CREATE INDEX acme_order_open ON acme_order (expires_at) WHERE state IN ('pending', 'ready');
 CREATE INDEX acme_order_replaces ON acme_order (replaces) WHERE replaces IS NOT NULL;
 
--- `challenges` is one text: they are read and changed together, and three rows with indexes of their own were a third of
--- what an order takes.
 CREATE TABLE acme_authorization (
     id         TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     account_id TEXT COLLATE "C" NOT NULL REFERENCES account (id),
@@ -119,7 +117,6 @@ CREATE TABLE acme_authorization (
     value      TEXT COLLATE "C" NOT NULL,
     status     TEXT COLLATE "C" NOT NULL,
     proof      TEXT COLLATE "C" NOT NULL,
-    challenges TEXT COLLATE "C" NOT NULL,
     created_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL,
     version    BIGINT NOT NULL
@@ -135,6 +132,18 @@ CREATE TABLE order_authorization (
 );
 
 CREATE INDEX order_authorization_authorization ON order_authorization (authorization_id);
+
+CREATE TABLE challenge (
+    id               TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    authorization_id TEXT COLLATE "C" NOT NULL REFERENCES acme_authorization (id),
+    position         BIGINT NOT NULL,
+    kind             TEXT COLLATE "C" NOT NULL,
+    token            TEXT COLLATE "C" NOT NULL,
+    state            TEXT COLLATE "C" NOT NULL,
+    validated_at     BIGINT,
+    error            TEXT COLLATE "C",
+    UNIQUE (authorization_id, position)
+);
 
 -- From the plan to long after the end. `tbs` is erased when `der` is there. Issuer, site and order are not foreign
 -- keys: every issuance would lock the one row of its issuer, and orders are pruned long before certificates.

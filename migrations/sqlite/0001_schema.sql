@@ -110,8 +110,6 @@ CREATE INDEX acme_order_account ON acme_order (account_id, id);
 CREATE INDEX acme_order_open ON acme_order (expires_at) WHERE state IN ('pending', 'ready');
 CREATE INDEX acme_order_replaces ON acme_order (replaces) WHERE replaces IS NOT NULL;
 
--- `challenges` is one text: they are read and changed together, and three rows with indexes of their own were a third of
--- what an order takes.
 CREATE TABLE acme_authorization (
     id         TEXT NOT NULL PRIMARY KEY,
     account_id TEXT NOT NULL REFERENCES account (id),
@@ -119,7 +117,6 @@ CREATE TABLE acme_authorization (
     value      TEXT NOT NULL,
     status     TEXT NOT NULL,
     proof      TEXT NOT NULL,
-    challenges TEXT NOT NULL,
     created_at INTEGER NOT NULL,
     expires_at INTEGER NOT NULL,
     version    INTEGER NOT NULL
@@ -135,6 +132,18 @@ CREATE TABLE order_authorization (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX order_authorization_authorization ON order_authorization (authorization_id);
+
+CREATE TABLE challenge (
+    id               TEXT NOT NULL PRIMARY KEY,
+    authorization_id TEXT NOT NULL REFERENCES acme_authorization (id),
+    position         INTEGER NOT NULL,
+    kind             TEXT NOT NULL,
+    token            TEXT NOT NULL,
+    state            TEXT NOT NULL,
+    validated_at     INTEGER,
+    error            TEXT,
+    UNIQUE (authorization_id, position)
+) STRICT;
 
 -- From the plan to long after the end. `tbs` is erased when `der` is there. Issuer, site and order are not foreign
 -- keys: every issuance would lock the one row of its issuer, and orders are pruned long before certificates.

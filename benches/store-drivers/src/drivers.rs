@@ -12,8 +12,14 @@ use tokio::sync::{mpsc, oneshot};
 use crate::postgres::Postgres;
 use crate::workload::{ACCOUNT, Arg, Statement, Transaction};
 
-const SQLITE: &str = include_str!("../../../migrations/sqlite/0001_schema.sql");
-const POSTGRES: &str = include_str!("../../../migrations/postgres/0001_schema.sql");
+const SQLITE: &str = concat!(
+    include_str!("../../../migrations/sqlite/0001_schema.sql"),
+    include_str!("../../../migrations/sqlite/0003_challenges.sql")
+);
+const POSTGRES: &str = concat!(
+    include_str!("../../../migrations/postgres/0001_schema.sql"),
+    include_str!("../../../migrations/postgres/0003_challenges.sql")
+);
 const READ: &str = "SELECT value FROM meta WHERE key = $1";
 
 pub trait Driver: Send + Sync + 'static {

@@ -127,3 +127,58 @@ async fn both_databases_have_the_same_schema() {
     assert_eq!(in_sqlite, in_postgres);
     assert!(in_sqlite.len() > 100);
 }
+
+/// What stood in rows of their own before migration 3.
+const OLD_CHALLENGES: &str = r#"
+    INSERT INTO account (id, site_id, thumbprint, jwk, contacts, status, created_at, version)
+        VALUES ('000000000000000000000000000000aa', 'home', 't', '{}', '[]', 'valid', 0, 0);
+    INSERT INTO acme_authorization (id, account_id, kind, value, status, proof, created_at, expires_at, version)
+        VALUES ('00000000000000000000000000000001', '000000000000000000000000000000aa', 'dns', 'a.site.test', 'pending', 'challenge', 0, 1, 0);
+    INSERT INTO challenge (id, authorization_id, position, kind, token, state, validated_at, error) VALUES
+        ('y', '00000000000000000000000000000001', 1, 'dns-01', 'second', 'valid', 5, NULL),
+        ('x', '00000000000000000000000000000001', 0, 'http-01', 'first', 'processing', NULL, NULL);
+    INSERT INTO job (id, kind, subject, run_at, attempts, created_at) VALUES ('x', 'validate-challenge', 'x', 0, 0, 0);
+"#;
+
+/// A database as it was after the first two migrations, with [`OLD_CHALLENGES`] in it.
+async fn old_database(url: &str, migrations: sqlx::migrate::Migrator, bytes: &str) {
+    let mut sql = format!(
+        "CREATE TABLE schema_migration (version BIGINT PRIMARY KEY, description TEXT NOT NULL, checksum {bytes} NOT NULL);"
+    );
+    for migration in migrations.iter().take(2) {
+        let checksum = data_encoding::HEXLOWER.encode(&migration.checksum);
+        let literal = if bytes == "BLOB" { format!("x'{checksum}'") } else { format!("'\\x{checksum}'") };
+        let (text, version) = (migration.sql.as_str(), migration.version);
+        sql += &format!("{text}; INSERT INTO schema_migration VALUES ({version}, 'old', {literal});");
+    }
+    sql += OLD_CHALLENGES;
+    match url.strip_prefix("sqlite:") {
+        Some(path) => rusqlite::Connection::open(path).unwrap().execute_batch(&sql).unwrap(),
+        None => {
+            let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(url).await.unwrap();
+            sqlx::Executor::execute(&mut connection, sqlx::raw_sql(sqlx::AssertSqlSafe(sql))).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn challenges_of_an_older_database_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = format!("sqlite:{}", folder.path().join("test.db").display());
+    let postgres = Postgres::shared().new_database();
+    old_database(&sqlite, sqlx::migrate!("../../migrations/sqlite"), "BLOB").await;
+    old_database(&postgres, sqlx::migrate!("../../migrations/postgres"), "BYTEA").await;
+    for url in [sqlite, postgres] {
+        let store = open(&url, &folder).await.unwrap();
+        assert!(store.migrate().await.unwrap().iter().any(|name| name.contains("challenges")), "{url}");
+        let id = "00000000000000000000000000000001".parse().unwrap();
+        let read = store.read(async move |tx| {
+            Ok::<_, StoreError>((store::authorizations::find(tx, id).await?, store::jobs::count(tx).await?))
+        });
+        let (authorization, jobs) = read.await.unwrap();
+        let challenges = authorization.unwrap().challenges;
+        let kept: Vec<_> = challenges.iter().map(|one| (one.kind.as_str(), &*one.token, one.state.as_str())).collect();
+        assert_eq!(kept, [("http-01", "first", "pending"), ("dns-01", "second", "valid")], "{url}");
+        assert_eq!(jobs, (0, 0));
+    }
+}
