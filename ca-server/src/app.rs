@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use axum::Router;
 use axum::routing::get;
 use pki_core::admission::Bounds;
+use pki_core::ids::JobId;
 use pki_core::random::{Entropy, SystemEntropy};
 use pki_core::time::{Clock, SystemClock};
 use signer::{FileSigner, Passphrase, SiteKey};
@@ -13,12 +14,13 @@ use store::{OpenOptions, Store, meta};
 
 use crate::ceremony::material::CaMaterial;
 use crate::config::{Config, ResolverAddress};
+use crate::flows::handover::Handover;
 use crate::flows::issue::IssueDesk;
 use crate::flows::pruning::Retention;
 use crate::flows::rates::Rates;
 use crate::flows::{Context, ContextParts, FlowError, Limits, Service};
 use crate::http::{Gate, Http, Networks, Readiness, Urls, acme, api, operations, public};
-use crate::jobs::Chores;
+use crate::jobs::{Chores, LEASE};
 use crate::own_certificate::OwnCertificate;
 use crate::policies;
 use crate::root_crl_watch::RootCrlWatch;
@@ -58,10 +60,12 @@ pub async fn build(config: &Config, passphrase: Passphrase, own: Vec<std::net::S
     metrics.root_crl_next_update.store(material.root_crl_next_update().unix_seconds(), Ordering::Relaxed);
     let epoch = store.read(async |tx| Ok::<_, FlowError>(meta::get(tx, "epoch").await?)).await?;
     let epoch = epoch.and_then(|epoch| epoch.parse().ok()).unwrap_or(1);
+    let process = JobId::random(entropy.as_ref()).to_string();
     let ctx = Arc::new(Context::new(ContextParts {
         clock,
         entropy,
         owns_database: !config.database.url.is_shared(),
+        handover: Handover::new(process, LEASE + config.validation.timeout_seconds),
         store,
         policy,
         roots: material.roots,

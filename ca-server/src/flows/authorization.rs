@@ -1,5 +1,6 @@
 //! Authorizations and challenges: read, respond, deactivate (RFC 8555 section 7.5).
 
+use pki_core::acme::account::Account;
 use pki_core::acme::authorization::{Authorization, Response};
 use pki_core::acme::challenge::Challenge;
 use pki_core::acme::identifiers::parse_identifiers;
@@ -8,10 +9,11 @@ use pki_core::ids::{AuthorizationId, ChallengeId};
 use store::{audit, authorizations, orders};
 
 use super::authenticate::AccountRequest;
+use super::handover::Validation;
 use super::order::Permissions;
 use super::owed::Work;
 use super::record::event;
-use super::{Context, FlowError, account, order};
+use super::{Context, FlowError, account, order, validate};
 
 /// Begins an authorization before anything is ordered (section 7.4.1): for one name, by the profile of the directory or
 /// the account's own.
@@ -98,18 +100,40 @@ async fn try_to_respond(
     let Response::Begun(responded) = authorization.clone().respond(id, now)? else {
         return Ok((authorization, challenge));
     };
-    let (row, key) = (responded.clone(), request.account().key.thumbprint());
-    ctx.store
+    begin_look(ctx, request.account(), &responded, id).await?;
+    let challenge = responded.challenge(id).cloned().ok_or_else(|| FlowError::not_found("challenge"))?;
+    Ok((responded, challenge))
+}
+
+/// Stores that the challenge can be looked at, and hands the look to the worker.
+async fn begin_look(
+    ctx: &Context,
+    account: &Account,
+    responded: &Authorization,
+    id: ChallengeId,
+) -> Result<(), FlowError> {
+    let (now, key, row) = (ctx.now(), account.key.thumbprint(), responded.clone());
+    let room = ctx.handover.room();
+    let lease = room.is_some().then(|| ctx.handover.lease(now));
+    let begun = ctx
+        .store
         .write_held(async move |tx| {
             authorizations::update(tx, &row).await?;
-            Work::ValidateChallenge(id, Some(key)).owe(tx, now, now).await?;
-            Ok::<_, FlowError>(())
+            let work = Work::ValidateChallenge(id, Some(key));
+            Ok::<_, FlowError>(match &lease {
+                Some(lease) => work.begin(tx, lease, now).await?,
+                None => work.owe(tx, now, now).await.map(|()| None)?,
+            })
         })
         .await?;
     failpoint::failpoint!("ca.challenge.after_commit");
-    ctx.work.notify_one();
-    let challenge = responded.challenge(id).cloned().ok_or_else(|| FlowError::not_found("challenge"))?;
-    Ok((responded, challenge))
+    match (room, begun, validate::expected(responded, account, id, Some(key))) {
+        (Some(room), Some(job), Some(pending)) => {
+            room.hand_over(Validation { job, pending, look: ctx.underway.begin(responded.id) });
+        }
+        _ => ctx.work.notify_one(),
+    }
+    Ok(())
 }
 
 /// The account gives a permission up (section 7.5.2); its pending orders die with it.

@@ -14,9 +14,11 @@ use signer::SiteKey;
 use store::Store;
 use tokio::sync::Notify;
 
+use crate::flows::handover::Handover;
 use crate::flows::issue::IssueDesk;
 use crate::flows::nonce::{Nonces, SpentInMemory};
 use crate::flows::rates::Rates;
+use crate::flows::underway::Underway;
 use crate::telemetry::Metrics;
 
 /// Built once by `app`; shared by all requests and jobs.
@@ -61,6 +63,10 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     /// Wakes the job worker.
     pub work: Notify,
+    /// What the job worker is handed without a claim.
+    pub handover: Handover,
+    /// Which authorizations are looked at.
+    pub underway: Underway,
 }
 
 /// The parts of a [`Context`], named.
@@ -84,6 +90,7 @@ pub struct ContextParts {
     pub addresses: Vec<String>,
     pub metrics: Arc<Metrics>,
     pub owns_database: bool,
+    pub handover: Handover,
 }
 
 /// How long the short-lived things live.
@@ -170,6 +177,8 @@ impl Context {
             addresses: parts.addresses,
             metrics: parts.metrics,
             work: Notify::new(),
+            handover: parts.handover,
+            underway: Underway::default(),
         }
     }
 

@@ -48,11 +48,9 @@ impl std::fmt::Debug for IssueDesk {
     }
 }
 
-/// A plan that is safe in the database. From here on the certificate will exist.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Recorded {
-    id: CertificateId,
-}
+/// A plan as it stands in the database. From here on the certificate will exist.
+#[derive(Debug, Clone)]
+pub struct Recorded(CertificateRecord);
 
 /// What [`finish`] came to.
 #[derive(Debug, Clone)]
@@ -81,10 +79,11 @@ pub async fn record(
         .with("profile", &plan.profile)
         .with("supersedes", superseded.map(|id| id.to_string()).unwrap_or_default());
     failpoint!("ca.issue.before_record");
+    let row = plan.clone();
     ctx.store
         .write_held(async move |tx| {
-            require_active(tx, &plan).await?;
-            certificates::insert(tx, &plan).await?;
+            require_active(tx, &row).await?;
+            certificates::insert(tx, &row).await?;
             if let Some(order) = &order {
                 orders::update(tx, order).await?;
             }
@@ -94,20 +93,17 @@ pub async fn record(
         })
         .await?;
     failpoint!("ca.issue.after_record");
-    Ok(Recorded { id })
+    Ok(Recorded(plan))
 }
 
 /// Takes up a plan that recovery found.
 pub async fn recall(ctx: &Context, id: CertificateId) -> Result<Option<Recorded>, FlowError> {
     let found = ctx.store.look(async move |tx| Ok::<_, FlowError>(certificates::find(tx, id).await?)).await?;
-    Ok(found.map(|record| Recorded { id: record.id }))
+    Ok(found.map(Recorded))
 }
 
 /// Signs what was recorded and releases it.
-pub async fn finish(ctx: &Context, recorded: Recorded) -> Result<Finished, FlowError> {
-    let id = recorded.id;
-    let found = ctx.store.look(async move |tx| Ok::<_, FlowError>(certificates::find(tx, id).await?)).await?;
-    let plan = found.ok_or_else(|| FlowError::Internal(format!("the recorded certificate {id} is gone")))?;
+pub async fn finish(ctx: &Context, Recorded(plan): Recorded) -> Result<Finished, FlowError> {
     let CertificateState::Planned { tbs } = &plan.state else {
         return already_finished(ctx, plan).await;
     };
@@ -133,27 +129,32 @@ async fn sign(ctx: &Context, plan: &CertificateRecord, tbs: &[u8]) -> Result<Sea
 async fn release(ctx: &Context, plan: CertificateRecord, sealed: Sealed) -> Result<Finished, FlowError> {
     let id = plan.id;
     let now = ctx.now();
-    let der = sealed.der().to_vec();
+    let (row, der) = (plan.clone(), sealed.der().to_vec());
     let issued = event(ctx, "system", "certificate.issue", format_args!("certificate:{id}"))
         .with("serial", &plan.serial)
         .with("not_after", plan.not_after);
     let outcome = ctx
         .store
         .write_held(async move |tx| {
-            certificates::mark_issued(tx, id, &der, plan.version).await?;
-            let released = require_active(tx, &plan).await.is_ok();
+            let version = certificates::mark_issued(tx, id, &der, row.version).await?;
+            let released = require_active(tx, &row).await.is_ok();
             if !released {
                 withdraw(tx, id, now).await?;
             }
-            settle_order(tx, &plan, released).await?;
+            settle_order(tx, &row, released).await?;
             audit::append(tx, &issued.clone().with("released", released)).await?;
             Work::FinishIssuance(id).done(tx).await?;
-            Ok::<_, FlowError>(released)
+            Ok::<_, FlowError>((released, version))
         })
         .await;
     failpoint!("ca.issue.after_release");
     match outcome {
-        Ok(released) => count(ctx, released),
+        Ok((true, version)) => {
+            count(ctx, true);
+            let state = CertificateState::Issued { der: sealed.der().to_vec() };
+            return Ok(Finished { certificate: CertificateRecord { state, version, ..plan }, released: true });
+        }
+        Ok((false, _)) => count(ctx, false),
         // Somebody else was faster, or the answer of the commit was lost: what is in the row counts.
         Err(FlowError::Conflict(_) | FlowError::Unavailable { .. } | FlowError::Internal(_)) => {}
         Err(error) => return Err(error),

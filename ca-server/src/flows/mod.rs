@@ -15,6 +15,7 @@ pub mod device;
 pub mod eab;
 mod error;
 pub mod finalize;
+pub mod handover;
 pub mod health;
 pub mod inventory;
 pub mod issue;
@@ -30,6 +31,7 @@ pub mod recovery;
 pub mod renewal_info;
 mod replace;
 pub mod revoke;
+pub mod underway;
 pub mod urgency;
 pub mod validate;
 

@@ -3,7 +3,7 @@
 use pki_core::acme::jwk::Thumbprint;
 use pki_core::ids::{CertificateId, ChallengeId, IssuerId, JobId};
 use pki_core::time::Timestamp;
-use store::jobs::{self, Job, NewJob};
+use store::jobs::{self, Job, Lease, NewJob};
 use store::{StoreError, Tx};
 
 use super::Context;
@@ -64,13 +64,23 @@ impl Work {
     pub(super) async fn owe(self, tx: &mut Tx<'_>, run_at: Timestamp, now: Timestamp) -> Result<(), StoreError> {
         let Some(id) = self.id() else { return Ok(()) };
         let subject = self.subject();
-        jobs::insert(tx, &NewJob { id, kind: self.kind(), subject: &subject, run_at, created_at: now }).await
+        let job = NewJob { id, kind: self.kind(), subject: &subject, run_at, created_at: now, lease: None };
+        jobs::insert(tx, &job).await
+    }
+
+    /// Writes the work down as this process's own, to be begun right after the commit; the job, as if it had been claimed.
+    pub(super) async fn begin(self, tx: &mut Tx<'_>, lease: &Lease, now: Timestamp) -> Result<Option<Job>, StoreError> {
+        let Some(id) = self.id() else { return Ok(None) };
+        let (kind, subject) = (self.kind(), self.subject());
+        let job = NewJob { id, kind, subject: &subject, run_at: now, created_at: now, lease: Some(lease) };
+        jobs::insert(tx, &job).await?;
+        Ok(Some(Job { id, kind: kind.to_owned(), subject, attempts: 1, created_at: now, last_error: None }))
     }
 
     /// Writes work down that can be owed many times: once is enough while none of it has begun.
     pub(super) async fn owe_once(self, tx: &mut Tx<'_>, id: JobId, now: Timestamp) -> Result<(), StoreError> {
         let subject = self.subject();
-        let job = NewJob { id, kind: self.kind(), subject: &subject, run_at: now, created_at: now };
+        let job = NewJob { id, kind: self.kind(), subject: &subject, run_at: now, created_at: now, lease: None };
         jobs::insert_unless_waiting(tx, &job).await.map(drop)
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pki_core::acme::account::AccountStatus;
+use pki_core::acme::account::{Account, AccountStatus};
 use pki_core::acme::authorization::Authorization;
 use pki_core::acme::challenge::{ChallengeKind, ChallengeState};
 use pki_core::acme::jwk::{Jwk, Thumbprint};
@@ -19,6 +19,8 @@ use super::{Context, FlowError};
 /// What has to be looked at.
 #[derive(Debug, Clone)]
 pub struct Pending {
+    /// Which.
+    pub challenge: ChallengeId,
     /// How.
     pub kind: ChallengeKind,
     /// Whose it is.
@@ -51,17 +53,26 @@ pub async fn pending(
             Ok::<_, FlowError>(account.map(|account| (authorization, account)))
         })
         .await?;
-    let Some((authorization, account)) = found else { return Ok(None) };
-    let authorization = authorization.expire(now);
+    Ok(found.and_then(|(authorization, account)| expected(&authorization.expire(now), &account, id, signed_by)))
+}
+
+/// What is to be looked at for a challenge that is in processing.
+pub(super) fn expected(
+    authorization: &Authorization,
+    account: &Account,
+    id: ChallengeId,
+    signed_by: Option<Thumbprint>,
+) -> Option<Pending> {
     let waiting = authorization.challenge(id).filter(|challenge| challenge.state == ChallengeState::Processing);
-    Ok(waiting.map(|challenge| Pending {
+    waiting.map(|challenge| Pending {
+        challenge: id,
         kind: challenge.kind,
         account: account.id,
         is_wildcard: authorization.identifier.is_wildcard(),
         identifier: authorization.identifier.without_wildcard(),
         token: challenge.token.clone(),
         key_authorizations: key_authorizations(&account.key, signed_by, &challenge.token),
-    }))
+    })
 }
 
 fn key_authorizations(current: &Jwk, signed_by: Option<Thumbprint>, token: &str) -> Vec<String> {

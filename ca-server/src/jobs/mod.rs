@@ -1,4 +1,5 @@
-//! Work that survives a crash: a row is claimed, run, and finished in the transaction of its effect, or tried again.
+//! Work that survives a crash: a row is handed over or claimed, run, and finished in the transaction of its effect, or tried
+//! again.
 
 mod lanes;
 mod prune;
@@ -14,47 +15,107 @@ use std::time::Duration;
 use pki_core::ids::JobId;
 use store::jobs::{self, Job};
 use tokio::sync::Semaphore;
+use tokio::time::MissedTickBehavior;
 
 use self::lanes::Lanes;
+use crate::flows::handover::Validation;
 use crate::flows::owed::Work;
 use crate::flows::{Context, FlowError, crl, issue};
 use crate::tasks::Tasks;
 use crate::validation::Validator;
 
-/// How many jobs are claimed at once. Validations wait for others, and before that in [`lanes`].
-const CLAIMED: usize = 4096;
+/// How many jobs are worked on at once. Validations wait for others, and before that in [`lanes`].
+const AT_ONCE: usize = 4096;
 
-/// How long a claim lasts beyond the longest validation. A worker that dies gives its jobs back after it.
-const LEASE: Duration = Duration::from_secs(60);
+/// How long a lease lasts beyond the longest validation. A worker that dies gives its jobs back after it.
+pub const LEASE: Duration = Duration::from_secs(60);
 
 /// How often the table is looked at when nothing wakes the worker: replicas write jobs too.
 const POLL: Duration = Duration::from_secs(1);
 
-/// Claims and runs jobs until shutdown.
+/// Runs what is handed over, and claims the rest, until shutdown.
 pub async fn run(ctx: Arc<Context>, validator: Arc<Validator>, tasks: Tasks) {
     let shutdown = tasks.shutdown();
-    let (permits, lanes) = (Arc::new(Semaphore::new(CLAIMED)), Arc::new(Lanes::default()));
-    let owner = JobId::random(ctx.entropy.as_ref()).to_string();
-    let lease = LEASE + validator.timeout;
     forget_leases(&ctx).await;
+    let mut handed = ctx.handover.open(AT_ONCE);
+    let places = Arc::new(Semaphore::new(AT_ONCE));
+    let worker = Arc::new(Worker { ctx: Arc::clone(&ctx), validator, lanes: Lanes::default(), places, tasks });
+    let mut turns = tokio::time::interval(POLL);
+    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !shutdown.is_cancelled() {
-        let claimed = claim(&ctx, (&owner, lease), u32::try_from(permits.available_permits()).unwrap_or(1)).await;
-        let found_some = !claimed.is_empty();
-        for job in claimed {
-            let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
-            let (ctx, validator, lanes) = (Arc::clone(&ctx), Arc::clone(&validator), Arc::clone(&lanes));
-            tasks.spawn(async move {
-                perform(&ctx, (&validator, &lanes), job).await;
-                drop(permit);
-                ctx.work.notify_one();
-            });
+        tokio::select! {
+            Some(validation) = handed.recv() => worker.start(Task::Handed(validation)).await,
+            () = ctx.work.notified() => worker.claim_all().await,
+            _ = turns.tick() => worker.claim_all().await,
+            () = shutdown.cancelled() => {}
         }
-        if !found_some {
-            tokio::select! {
-                () = ctx.work.notified() => {}
-                () = tokio::time::sleep(POLL) => {}
-                () = shutdown.cancelled() => {}
+    }
+    // What is under this process's lease is done before it ends: shutdown waits for it.
+    handed.close();
+    while let Some(validation) = handed.recv().await {
+        worker.start(Task::Handed(validation)).await;
+    }
+}
+
+/// What there is to do, by the way it came.
+enum Task {
+    Claimed(Job),
+    Handed(Validation),
+}
+
+struct Worker {
+    ctx: Arc<Context>,
+    validator: Arc<Validator>,
+    lanes: Lanes,
+    places: Arc<Semaphore>,
+    tasks: Tasks,
+}
+
+impl Worker {
+    /// Begins with a job once there is a place for it.
+    async fn start(self: &Arc<Self>, task: Task) {
+        let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return };
+        let worker = Arc::clone(self);
+        self.tasks.spawn(async move {
+            worker.perform(task).await;
+            drop(place);
+        });
+    }
+
+    /// Claims and begins until nothing is due or no place is left.
+    async fn claim_all(self: &Arc<Self>) {
+        loop {
+            let limit = u32::try_from(self.places.available_permits()).unwrap_or(u32::MAX);
+            let claimed = if limit > 0 { claim(&self.ctx, limit).await } else { Vec::new() };
+            if claimed.is_empty() {
+                return;
             }
+            for job in claimed {
+                self.start(Task::Claimed(job)).await;
+            }
+        }
+    }
+
+    async fn perform(&self, task: Task) {
+        let (ctx, looking) = (&*self.ctx, (&*self.validator, &self.lanes));
+        let (job, outcome) = match task {
+            Task::Handed(Validation { job, pending, look }) => {
+                let outcome = validate::run(ctx, looking, &job, &pending).await;
+                drop(look);
+                (job, outcome)
+            }
+            Task::Claimed(job) => {
+                let outcome = match Work::of(&job) {
+                    Some(Work::ValidateChallenge(id, key)) => validate::resume(ctx, looking, &job, (id, key)).await,
+                    Some(Work::FinishIssuance(certificate)) => finish_issuance(ctx, &job, certificate).await,
+                    Some(Work::PublishCrl(issuer)) => publish_crl(ctx, &job, issuer).await,
+                    None => Err(FlowError::Internal(format!("this version does not know jobs of kind {}", job.kind))),
+                };
+                (job, outcome)
+            }
+        };
+        if let Err(error) = outcome {
+            again(ctx, &job, &error).await;
         }
     }
 }
@@ -70,28 +131,15 @@ async fn forget_leases(ctx: &Context) {
     }
 }
 
-async fn claim(ctx: &Context, (owner, lease): (&str, Duration), limit: u32) -> Vec<Job> {
-    let (now, owner) = (ctx.now(), owner.to_owned());
-    let claimed = ctx
-        .store
-        .write_held(async move |tx| Ok::<_, FlowError>(jobs::claim_due(tx, now, &owner, now + lease, limit).await?))
-        .await;
+async fn claim(ctx: &Context, limit: u32) -> Vec<Job> {
+    let now = ctx.now();
+    let lease = ctx.handover.lease(now);
+    let claimed =
+        ctx.store.write_held(async move |tx| Ok::<_, FlowError>(jobs::claim_due(tx, now, &lease, limit).await?)).await;
     claimed.unwrap_or_else(|error| {
         tracing::warn!(%error, "jobs cannot be claimed");
         Vec::new()
     })
-}
-
-async fn perform(ctx: &Context, looking: (&Validator, &Lanes), job: Job) {
-    let outcome = match Work::of(&job) {
-        Some(Work::ValidateChallenge(challenge, key)) => validate::run(ctx, looking, &job, (challenge, key)).await,
-        Some(Work::FinishIssuance(certificate)) => finish_issuance(ctx, &job, certificate).await,
-        Some(Work::PublishCrl(issuer)) => publish_crl(ctx, &job, issuer).await,
-        None => Err(FlowError::Internal(format!("this version does not know jobs of kind {}", job.kind))),
-    };
-    if let Err(error) = outcome {
-        again(ctx, &job, &error).await;
-    }
 }
 
 async fn finish_issuance(ctx: &Context, job: &Job, certificate: pki_core::ids::CertificateId) -> Result<(), FlowError> {

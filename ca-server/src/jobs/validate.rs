@@ -25,22 +25,33 @@ const TURN: Duration = Duration::from_secs(30);
 /// Less time is not worth another look.
 const LEAST: Duration = Duration::from_secs(1);
 
+/// Goes on with a job that was claimed: what it is about may have changed since it was written down.
+pub(super) async fn resume(
+    ctx: &Context,
+    looking: (&Validator, &Lanes),
+    job: &Job,
+    (id, key): (ChallengeId, Option<Thumbprint>),
+) -> Result<(), FlowError> {
+    let Some(expected) = pending(ctx, id, key).await? else { return super::finish(ctx, job.id).await };
+    let _look = ctx.underway.begin(id.authorization());
+    run(ctx, looking, job, &expected).await
+}
+
 /// Looks once, and settles the challenge or comes back.
 pub(super) async fn run(
     ctx: &Context,
     (validator, lanes): (&Validator, &Lanes),
     job: &Job,
-    (id, key): (ChallengeId, Option<Thumbprint>),
+    expected: &Pending,
 ) -> Result<(), FlowError> {
-    let Some(expected) = pending(ctx, id, key).await? else { return super::finish(ctx, job.id).await };
     let Some(_turn) = lanes.enter(expected.account, TURN).await else {
         return come_back(ctx, job, LEAST, "many validations of this account are under way").await;
     };
-    match look(ctx, validator, &expected, patience(job, ctx.now(), validator.timeout)).await {
-        Ok(seen) => settle(ctx, id, Ok(seen.counts_for)).await,
+    match look(ctx, validator, expected, patience(job, ctx.now(), validator.timeout)).await {
+        Ok(seen) => settle(ctx, expected.challenge, Ok(seen.counts_for)).await,
         Err(failure) => match next_look(job, ctx.now()).filter(|_| failure.is_transient) {
             Some(pause) => come_back(ctx, job, pause, &failure.problem.detail).await,
-            None => settle(ctx, id, Err(failure.problem)).await,
+            None => settle(ctx, expected.challenge, Err(failure.problem)).await,
         },
     }
 }

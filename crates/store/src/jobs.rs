@@ -24,6 +24,17 @@ pub struct NewJob<'a> {
     pub run_at: Timestamp,
     /// When it was written down.
     pub created_at: Timestamp,
+    /// Who begins with it right after the commit; that is its first claim. None: whoever claims it.
+    pub lease: Option<&'a Lease>,
+}
+
+/// The right to a job for a limited time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// The process.
+    pub owner: String,
+    /// Others may claim the job from then on.
+    pub until: Timestamp,
 }
 
 /// A piece of work that was claimed.
@@ -46,8 +57,18 @@ pub struct Job {
 /// Adds a job.
 pub async fn insert(tx: &mut Tx<'_>, job: &NewJob<'_>) -> Result<(), StoreError> {
     tx.execute(
-        "INSERT INTO job (id, kind, subject, run_at, attempts, created_at) VALUES ($1, $2, $3, $4, 0, $5)",
-        &[Value::text(job.id), job.kind.into(), job.subject.into(), job.run_at.into(), job.created_at.into()],
+        "INSERT INTO job (id, kind, subject, run_at, attempts, lease_owner, leased_until, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        &[
+            Value::text(job.id),
+            job.kind.into(),
+            job.subject.into(),
+            job.run_at.into(),
+            u32::from(job.lease.is_some()).into(),
+            job.lease.map(|lease| lease.owner.as_str()).into(),
+            job.lease.map(|lease| lease.until).into(),
+            job.created_at.into(),
+        ],
     )
     .await
     .map(drop)
@@ -72,13 +93,7 @@ pub async fn insert_unless_waiting(tx: &mut Tx<'_>, job: &NewJob<'_>) -> Result<
 }
 
 /// Claims what is due and not under another's lease, the longest due first.
-pub async fn claim_due(
-    tx: &mut Tx<'_>,
-    now: Timestamp,
-    owner: &str,
-    lease_until: Timestamp,
-    limit: u32,
-) -> Result<Vec<Job>, StoreError> {
+pub async fn claim_due(tx: &mut Tx<'_>, now: Timestamp, lease: &Lease, limit: u32) -> Result<Vec<Job>, StoreError> {
     let sql = format!(
         "UPDATE job SET lease_owner = $2, leased_until = $3, attempts = attempts + 1 WHERE id IN \
          (SELECT id FROM job WHERE run_at <= $1 AND (leased_until IS NULL OR leased_until <= $1) \
@@ -86,7 +101,7 @@ pub async fn claim_due(
          RETURNING id, kind, subject, attempts, created_at, last_error",
         dialect::skip_locked(tx)
     );
-    let rows = tx.rows(sql, &[now.into(), owner.into(), lease_until.into(), limit.into()]).await?;
+    let rows = tx.rows(sql, &[now.into(), lease.owner.as_str().into(), lease.until.into(), limit.into()]).await?;
     let mut jobs = rows.into_iter().map(load).collect::<Result<Vec<_>, _>>()?;
     // RETURNING promises no order
     jobs.sort_by_key(|job| job.id);

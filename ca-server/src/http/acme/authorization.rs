@@ -11,6 +11,7 @@ use axum::{Extension, Json};
 use pki_core::acme::authorization::{Authorization, AuthorizationStatus};
 use pki_core::acme::challenge::{Challenge, ChallengeState};
 use pki_core::acme::problem::ProblemKind;
+use pki_core::ids::{AuthorizationId, ChallengeId};
 use serde_json::{Map, Value};
 
 use super::super::extract::{ByAccount, Segment, payload};
@@ -55,11 +56,15 @@ async fn create(
 pub(super) async fn authorization(
     State(http): State<Arc<Http>>,
     Segment(id): Segment,
+    Extension(visit): Extension<Visit>,
     ByAccount(request, urls): ByAccount,
 ) -> Result<Response, HttpError> {
     let id = id.parse().map_err(|_| HttpError::not_found("authorization"))?;
     let found = match request.payload() {
-        [] => authorization::read(&http.ctx, &request, id).await?,
+        [] => {
+            await_looks(&http, &visit, &[id]).await;
+            authorization::read(&http.ctx, &request, id).await?
+        }
         sent => {
             let sent: AuthorizationUpdate = payload(sent)?;
             match sent.status.as_deref() {
@@ -69,6 +74,15 @@ pub(super) async fn authorization(
         }
     };
     Ok(show(&http, &urls, &found))
+}
+
+/// A client that asks while its names are looked at is answered when that has ended, or after a second. It takes no place
+/// from others meanwhile. Whether there was anything to wait for.
+pub(super) async fn await_looks(http: &Http, visit: &Visit, authorizations: &[AuthorizationId]) -> bool {
+    let Some(looks) = http.ctx.underway.looks_at(authorizations) else { return false };
+    visit.place.free();
+    looks.ended().await;
+    true
 }
 
 fn show(http: &Http, urls: &Urls, authorization: &Authorization) -> Response {
@@ -87,9 +101,12 @@ pub(super) async fn challenge(
     Extension(visit): Extension<Visit>,
     ByAccount(request, urls): ByAccount,
 ) -> Result<Response, HttpError> {
-    let id = id.parse().map_err(|_| HttpError::not_found("challenge"))?;
+    let id: ChallengeId = id.parse().map_err(|_| HttpError::not_found("challenge"))?;
     let (authorization, challenge): (Authorization, Challenge) = match request.payload() {
-        [] => authorization::read_challenge(&http.ctx, &request, id).await?,
+        [] => {
+            await_looks(&http, &visit, &[id.authorization()]).await;
+            authorization::read_challenge(&http.ctx, &request, id).await?
+        }
         sent => {
             serde_json::from_slice::<Map<String, Value>>(sent).map_err(|_| {
                 HttpError::new(ProblemKind::Malformed, "respond to a challenge with a JSON object: `{}`")

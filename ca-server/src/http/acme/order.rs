@@ -17,6 +17,7 @@ use pki_core::ids::OrderId;
 use super::super::extract::{ByAccount, Segment, must_be_empty, payload};
 use super::super::visit::Visit;
 use super::super::{Http, HttpError, Urls, wire};
+use super::authorization::await_looks;
 use crate::flows::authenticate::AccountRequest;
 use crate::flows::finalize::{Finalized, finalize as issue};
 use crate::flows::rates::Asker;
@@ -85,10 +86,15 @@ async fn queue(http: &Http, visit: &Visit, request: &AccountRequest, replaces: O
 pub(super) async fn order(
     State(http): State<Arc<Http>>,
     Segment(id): Segment,
+    Extension(visit): Extension<Visit>,
     ByAccount(request, urls): ByAccount,
 ) -> Result<Response, HttpError> {
     must_be_empty(request.payload())?;
-    let order = order::read(&http.ctx, &request, parse(&id)?).await?;
+    let id = parse(&id)?;
+    let mut order = order::read(&http.ctx, &request, id).await?;
+    if order.state == OrderState::Pending && await_looks(&http, &visit, &order.authorizations).await {
+        order = order::read(&http.ctx, &request, id).await?;
+    }
     Ok(show(&urls, &order))
 }
 

@@ -85,8 +85,11 @@ async fn validate(store: &Store, mut authorization: Authorization, mut order: Or
     let changed = authorization.clone();
     authorization.version = write(store, async move |tx| {
         let subject = changed.challenges[0].id.to_string();
-        jobs::insert(tx, &NewJob { id: job, kind: "validate", subject: &subject, run_at: at(0), created_at: at(0) })
-            .await?;
+        jobs::insert(
+            tx,
+            &NewJob { id: job, kind: "validate", subject: &subject, run_at: at(0), created_at: at(0), lease: None },
+        )
+        .await?;
         authorizations::update(tx, &changed).await
     })
     .await?;

@@ -1,29 +1,34 @@
 //! Jobs.
 
 use pki_core::ids::JobId;
-use store::jobs::{self, Job, NewJob};
+use store::jobs::{self, Job, Lease, NewJob};
 use store::{Store, StoreError};
 use tokio::task::JoinSet;
 
 use crate::fixtures::{at, entropy, read, write};
 
 crate::on_both! {
-    due_ones_are_claimed_in_turn, lost_leases_are_claimed_again, retries_belong_to_their_claim, the_next_time_is_known,
+    due_ones_are_claimed_in_turn, what_is_born_leased_is_left_to_its_owner, lost_leases_are_claimed_again, retries_belong_to_their_claim, the_next_time_is_known,
     waiting_ones_are_not_doubled, leases_end_with_their_process, many_workers_claim_each_job_once
 }
 
 async fn stored(store: &Store, subject: &'static str, run_at: i64) -> JobId {
     let id = JobId::new(at(run_at), &entropy());
     write(store, async move |tx| {
-        jobs::insert(tx, &NewJob { id, kind: "validate", subject, run_at: at(run_at), created_at: at(0) }).await
+        jobs::insert(tx, &NewJob { id, kind: "validate", subject, run_at: at(run_at), created_at: at(0), lease: None })
+            .await
     })
     .await
     .unwrap();
     id
 }
 
+fn lease(owner: &str, until: i64) -> Lease {
+    Lease { owner: owner.to_owned(), until: at(until) }
+}
+
 async fn claim(store: &Store, now: i64, until: i64, limit: u32) -> Vec<Job> {
-    write(store, async move |tx| jobs::claim_due(tx, at(now), "server-1", at(until), limit).await).await.unwrap()
+    write(store, async move |tx| jobs::claim_due(tx, at(now), &lease("server-1", until), limit).await).await.unwrap()
 }
 
 async fn due_ones_are_claimed_in_turn(store: &Store) {
@@ -40,6 +45,20 @@ async fn due_ones_are_claimed_in_turn(store: &Store) {
     assert_eq!(write(store, async move |tx| jobs::finish(tx, id).await).await, Ok(true));
     assert_eq!(write(store, async move |tx| jobs::finish(tx, id).await).await, Ok(false));
     assert_eq!(read(store, async |tx| jobs::count(tx).await).await, (3, 0));
+}
+
+async fn what_is_born_leased_is_left_to_its_owner(store: &Store) {
+    let id = JobId::new(at(1), &entropy());
+    let lease = lease("server-2", 20);
+    write(store, async move |tx| {
+        let lease = Some(&lease);
+        jobs::insert(tx, &NewJob { id, kind: "validate", subject: "a", run_at: at(1), created_at: at(0), lease }).await
+    })
+    .await
+    .unwrap();
+    assert!(claim(store, 19, 60, 9).await.is_empty());
+    let lost = claim(store, 20, 60, 9).await;
+    assert_eq!(lost.iter().map(|job| (job.id, job.attempts)).collect::<Vec<_>>(), [(id, 2)], "its owner had the first");
 }
 
 async fn lost_leases_are_claimed_again(store: &Store) {
@@ -78,7 +97,7 @@ async fn the_next_time_is_known(store: &Store) {
 async fn waiting_ones_are_not_doubled(store: &Store) {
     let ensure = async |run_at: i64| {
         let id = JobId::new(at(run_at), &entropy());
-        let job = NewJob { id, kind: "crl", subject: "issuer:1", run_at: at(run_at), created_at: at(0) };
+        let job = NewJob { id, kind: "crl", subject: "issuer:1", run_at: at(run_at), created_at: at(0), lease: None };
         write(store, async move |tx| jobs::insert_unless_waiting(tx, &job).await).await.unwrap()
     };
     assert!(ensure(50).await);
@@ -109,7 +128,7 @@ async fn many_workers_claim_each_job_once(store: &Store) {
             let mut mine = Vec::new();
             loop {
                 let claimed: Result<_, StoreError> =
-                    store.write(async |tx| jobs::claim_due(tx, at(5), "w", at(60), 3).await).await;
+                    store.write(async |tx| jobs::claim_due(tx, at(5), &lease("w", 60), 3).await).await;
                 match claimed {
                     Ok(jobs) if jobs.is_empty() => return mine,
                     Ok(jobs) => mine.extend(jobs.iter().map(|job| job.id)),
