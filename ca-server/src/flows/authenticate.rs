@@ -4,13 +4,13 @@
 
 use pki_core::acme::account::{Account, AccountStatus};
 use pki_core::acme::jwk::Jwk;
-use pki_core::acme::jws::{FlatJws, Payload, Verified};
+use pki_core::acme::jws::{FlatJws, JwsError, Payload, Verified};
 use pki_core::acme::problem::{Problem, ProblemKind};
 use pki_core::device::Device;
 use pki_core::ids::AccountId;
-use store::{Store, accounts, devices, nonces};
 
 use super::nonce::NonceError;
+use super::turnstile::{Holder, Passed};
 use super::{Context, FlowError};
 
 /// A request signed by the key of an account that may act.
@@ -59,29 +59,46 @@ impl KeyRequest {
 
 /// Verifies a request with `kid`.
 pub async fn by_account(ctx: &Context, jws: FlatJws, id: AccountId) -> Result<AccountRequest, FlowError> {
-    let found = ctx
-        .store
-        .look(async move |tx| {
-            let account = accounts::find(tx, id).await?;
-            let bound = account.as_ref().and_then(|account| account.binding).and_then(|binding| binding.device);
-            let device = match bound {
-                Some(device) => devices::find(tx, device).await?,
-                None => None,
-            };
-            Ok::<_, FlowError>((account, device))
-        })
-        .await?;
-    let (Some(account), device) = found else {
-        return Err(FlowError::problem(ProblemKind::AccountDoesNotExist, "no account with this URL; register first"));
+    let (holder, verified) = verify(ctx, jws, id).await?;
+    let (payload, passed) = spend(ctx, verified, Some(&holder)).await?;
+    let Holder { account, device } = match passed {
+        Passed::Outdated => again(ctx, &holder).await?,
+        _ => holder,
     };
-    let payload = spend(ctx, jws.verify(&account.key)?).await?;
     may_act(&account, device.as_ref())?;
     Ok(AccountRequest { account, device, payload })
 }
 
+/// Whose request it is, as far as this process knows: a key that was changed elsewhere is asked for once more.
+async fn verify(ctx: &Context, jws: FlatJws, id: AccountId) -> Result<(Holder, Verified), FlowError> {
+    if let Some(known) = ctx.turnstile.recall(id)
+        && let Ok(verified) = jws.clone().verify(&known.account.key)
+    {
+        return Ok((known, verified));
+    }
+    let holder = load(ctx, id).await?;
+    let verified = jws.verify(&holder.account.key)?;
+    Ok((holder, verified))
+}
+
+/// The account has changed since it was remembered: the signature counts if its key is still the same.
+async fn again(ctx: &Context, outdated: &Holder) -> Result<Holder, FlowError> {
+    let holder = load(ctx, outdated.account.id).await?;
+    if holder.account.key == outdated.account.key { Ok(holder) } else { Err(JwsError::Signature.into()) }
+}
+
+async fn load(ctx: &Context, id: AccountId) -> Result<Holder, FlowError> {
+    let found = Holder::load(&ctx.store, id).await?;
+    let holder = found.ok_or_else(|| {
+        FlowError::problem(ProblemKind::AccountDoesNotExist, "no account with this URL; register first")
+    })?;
+    ctx.turnstile.remember(&holder);
+    Ok(holder)
+}
+
 /// Verifies a request with `jwk`.
 pub async fn by_key(ctx: &Context, jws: FlatJws, key: Jwk) -> Result<KeyRequest, FlowError> {
-    let payload = spend(ctx, jws.verify(&key)?).await?;
+    let (payload, _) = spend(ctx, jws.verify(&key)?, None).await?;
     Ok(KeyRequest { key, payload })
 }
 
@@ -102,7 +119,7 @@ fn may_act(account: &Account, device: Option<&Device>) -> Result<(), FlowError> 
 }
 
 /// A nonce stays spent even when the flow that follows fails (protocols NON-5). The answer is the payload.
-async fn spend(ctx: &Context, verified: Verified) -> Result<Vec<u8>, FlowError> {
+async fn spend(ctx: &Context, verified: Verified, holder: Option<&Holder>) -> Result<(Vec<u8>, Passed), FlowError> {
     // acme.sh retries only when it reads these very words (protocols NON-4).
     let bad = || {
         FlowError::problem(ProblemKind::BadNonce, "JWS has an invalid anti-replay nonce; use the one in this answer")
@@ -115,20 +132,14 @@ async fn spend(ctx: &Context, verified: Verified) -> Result<Vec<u8>, FlowError> 
             }
             NonceError::Unusable => bad(),
         })?;
-    let fresh = match &ctx.spent {
-        Some(spent) => spent.spend(&genuine, now),
-        None => spend_in_table(&ctx.store, genuine).await?,
-    };
+    let passed = ctx.turnstile.pass(&ctx.store, (&genuine, now), holder).await?;
     // NON-8: tests have good nonces refused; in a release the second half is always false.
-    if !fresh || failpoint::refuses("ca.nonce") {
+    if passed == Passed::Replayed || failpoint::refuses("ca.nonce") {
         return Err(bad());
     }
-    Ok(match verified.payload {
+    let payload = match verified.payload {
         Payload::PostAsGet => Vec::new(),
         Payload::Json(octets) => octets,
-    })
-}
-
-async fn spend_in_table(store: &Store, nonce: super::nonce::Genuine) -> Result<bool, FlowError> {
-    store.write_held(async move |tx| Ok(nonces::spend(tx, &nonce.id(), nonce.expires_at()).await?)).await
+    };
+    Ok((payload, passed))
 }

@@ -16,8 +16,9 @@ use tokio::sync::Notify;
 
 use crate::flows::handover::Handover;
 use crate::flows::issue::IssueDesk;
-use crate::flows::nonce::{Nonces, SpentInMemory};
+use crate::flows::nonce::Nonces;
 use crate::flows::rates::Rates;
+use crate::flows::turnstile::Turnstile;
 use crate::flows::underway::Underway;
 use crate::telemetry::Metrics;
 
@@ -32,8 +33,8 @@ pub struct Context {
     pub store: Store,
     /// Makes and recognises nonces.
     pub nonces: Nonces,
-    /// Nonces spent here, when no other process shares the database.
-    pub(crate) spent: Option<SpentInMemory>,
+    /// What every signed request has to pass.
+    pub(crate) turnstile: Turnstile,
     policy: RwLock<Arc<Policy>>,
     /// The CA that issues.
     pub issuing: Arc<IssuingCa>,
@@ -158,7 +159,7 @@ impl Context {
         let now = parts.clock.now();
         Self {
             nonces: Nonces::new(&parts.site_key.derive("nonce")),
-            spent: parts.owns_database.then(|| SpentInMemory::new(now)),
+            turnstile: Turnstile::new(parts.owns_database, now),
             clock: parts.clock,
             entropy: parts.entropy,
             store: parts.store,
@@ -203,7 +204,7 @@ impl Context {
 
     /// Whether no other process works on the database.
     pub fn owns_database(&self) -> bool {
-        self.spent.is_some()
+        self.turnstile.is_own()
     }
 
     /// The time.

@@ -58,7 +58,8 @@ pub async fn finalize(
     };
     let Some((order, recorded)) = begun else { return reread(ctx, id).await };
     match tokio::time::timeout(ctx.limits.signing_deadline, issue::finish(ctx, recorded)).await {
-        Ok(Ok(Finished { .. })) => reread(ctx, id).await,
+        Ok(Ok(Finished { order: Some(order), .. })) => Ok(settled(order)),
+        Ok(Ok(Finished { order: None, .. })) => reread(ctx, id).await,
         Ok(Err(FlowError::Unavailable { .. })) | Err(_) => Ok(Finalized::Processing(order)),
         Ok(Err(error)) => Err(error),
     }
@@ -127,7 +128,7 @@ async fn load(ctx: &Context, request: &AccountRequest, id: OrderId, csr: &Csr) -
     let spki_sha256 = csr.public_key().spki_sha256();
     let policy = ctx.policy();
     ctx.store
-        .read(async move |tx| {
+        .look(async move |tx| {
             let found = orders::find(tx, id).await?.filter(|order| order.account == owner);
             let order = found.ok_or_else(|| FlowError::not_found("order"))?;
             let authorizations = authorizations::find_many(tx, &order.authorizations).await?;
@@ -170,11 +171,14 @@ async fn is_repeated(ctx: &Context, order: &Order, csr: &Csr) -> Result<bool, Fl
 
 async fn reread(ctx: &Context, id: OrderId) -> Result<Finalized, FlowError> {
     let order = ctx.store.look(async move |tx| Ok::<_, FlowError>(orders::find(tx, id).await?)).await?;
-    let order = order.ok_or_else(|| FlowError::not_found("order"))?;
-    Ok(match order.state {
+    Ok(settled(order.ok_or_else(|| FlowError::not_found("order"))?))
+}
+
+fn settled(order: Order) -> Finalized {
+    match order.state {
         OrderState::Processing { .. } => Finalized::Processing(order),
         _ => Finalized::Settled(order),
-    })
+    }
 }
 
 fn certificate_of(order: &Order) -> Option<CertificateId> {

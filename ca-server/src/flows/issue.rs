@@ -11,6 +11,7 @@ use failpoint::failpoint;
 use pki_core::acme::account::AccountStatus;
 use pki_core::acme::order::{Order, OrderState};
 use pki_core::acme::problem::{Problem, ProblemKind};
+use pki_core::audit::AuditEvent;
 use pki_core::device::DeviceState;
 use pki_core::ids::CertificateId;
 use pki_core::issuance::record::{CertificateRecord, CertificateState, Revocation};
@@ -50,13 +51,19 @@ impl std::fmt::Debug for IssueDesk {
 
 /// A plan as it stands in the database. From here on the certificate will exist.
 #[derive(Debug, Clone)]
-pub struct Recorded(CertificateRecord);
+pub struct Recorded {
+    plan: CertificateRecord,
+    /// The order that waits for it; none when it has to be loaded, or there is none.
+    order: Option<Order>,
+}
 
 /// What [`finish`] came to.
 #[derive(Debug, Clone)]
 pub struct Finished {
     /// The certificate as stored.
     pub certificate: CertificateRecord,
+    /// The order as stored, where it is known.
+    pub order: Option<Order>,
     /// False when its holder lost the right to it meanwhile: it is stored revoked and not handed out.
     pub released: bool,
 }
@@ -79,37 +86,54 @@ pub async fn record(
         .with("profile", &plan.profile)
         .with("supersedes", superseded.map(|id| id.to_string()).unwrap_or_default());
     failpoint!("ca.issue.before_record");
-    let row = plan.clone();
-    ctx.store
+    let (row, waiting) = (plan.clone(), order.clone());
+    let stored = ctx
+        .store
         .write_held(async move |tx| {
             require_active(tx, &row).await?;
             certificates::insert(tx, &row).await?;
-            if let Some(order) = &order {
+            if let Some(order) = &waiting {
                 orders::update(tx, order).await?;
             }
             Work::FinishIssuance(id).owe(tx, due, now).await?;
             audit::append(tx, &planned).await?;
             Ok::<_, FlowError>(())
         })
-        .await?;
+        .await;
+    if let Err(FlowError::Conflict(_)) = stored {
+        refuse_inactive(ctx, &plan).await?;
+    }
+    stored?;
     failpoint!("ca.issue.after_record");
-    Ok(Recorded(plan))
+    Ok(Recorded { plan, order: order.map(|order| Order { version: order.version + 1, ..order }) })
 }
 
 /// Takes up a plan that recovery found.
 pub async fn recall(ctx: &Context, id: CertificateId) -> Result<Option<Recorded>, FlowError> {
     let found = ctx.store.look(async move |tx| Ok::<_, FlowError>(certificates::find(tx, id).await?)).await?;
-    Ok(found.map(Recorded))
+    Ok(found.map(|plan| Recorded { plan, order: None }))
 }
 
 /// Signs what was recorded and releases it.
-pub async fn finish(ctx: &Context, Recorded(plan): Recorded) -> Result<Finished, FlowError> {
-    let CertificateState::Planned { tbs } = &plan.state else {
-        return already_finished(ctx, plan).await;
+pub async fn finish(ctx: &Context, recorded: Recorded) -> Result<Finished, FlowError> {
+    let CertificateState::Planned { tbs } = &recorded.plan.state else {
+        return already_finished(ctx, recorded.plan).await;
     };
-    let sealed = sign(ctx, &plan, tbs).await?;
+    let sealed = sign(ctx, &recorded.plan, tbs).await?;
     failpoint!("ca.issue.after_sign");
-    release(ctx, plan, sealed).await
+    let released = release(ctx, &recorded, &sealed).await;
+    failpoint!("ca.issue.after_release");
+    match released {
+        Ok(finished) => {
+            count(ctx, true);
+            Ok(finished)
+        }
+        // Its holder lost the right to it, somebody else was faster, or the answer of the commit was lost.
+        Err(error @ (FlowError::Conflict(_) | FlowError::Unavailable { .. } | FlowError::Internal(_))) => {
+            decide_release(ctx, recorded.plan, sealed, error).await
+        }
+        Err(error) => Err(error),
+    }
 }
 
 async fn sign(ctx: &Context, plan: &CertificateRecord, tbs: &[u8]) -> Result<Sealed, FlowError> {
@@ -125,46 +149,76 @@ async fn sign(ctx: &Context, plan: &CertificateRecord, tbs: &[u8]) -> Result<Sea
         .map_err(|error| FlowError::Internal(format!("certificate {} is not released: {error}", plan.id)))
 }
 
-/// Certificate, order, audit event and job in one transaction: only then is anything answered.
-async fn release(ctx: &Context, plan: CertificateRecord, sealed: Sealed) -> Result<Finished, FlowError> {
-    let id = plan.id;
-    let now = ctx.now();
-    let (row, der) = (plan.clone(), sealed.der().to_vec());
-    let issued = event(ctx, "system", "certificate.issue", format_args!("certificate:{id}"))
+fn issued(ctx: &Context, plan: &CertificateRecord, released: bool) -> AuditEvent {
+    event(ctx, "system", "certificate.issue", format_args!("certificate:{}", plan.id))
         .with("serial", &plan.serial)
-        .with("not_after", plan.not_after);
+        .with("not_after", plan.not_after)
+        .with("released", released)
+}
+
+/// Certificate, order, audit event and job in one transaction: only then is anything answered. Fails as a whole when
+/// account or device lost its right.
+async fn release(ctx: &Context, recorded: &Recorded, sealed: &Sealed) -> Result<Finished, FlowError> {
+    let event = issued(ctx, &recorded.plan, true);
+    let (Recorded { plan, order }, der) = (recorded.clone(), sealed.der().to_vec());
+    ctx.store
+        .write_held(async move |tx| {
+            let order = match (&order, plan.order) {
+                (None, Some(id)) => orders::find(tx, id).await?,
+                (known, _) => known.clone(),
+            };
+            require_active(tx, &plan).await?;
+            let version = certificates::mark_issued(tx, plan.id, &der, plan.version).await?;
+            let order = settle_order(tx, order, true).await?;
+            audit::append(tx, &event).await?;
+            Work::FinishIssuance(plan.id).done(tx).await?;
+            let state = CertificateState::Issued { der: der.clone() };
+            let certificate = CertificateRecord { state, version, ..plan.clone() };
+            Ok::<_, FlowError>(Finished { certificate, order, released: true })
+        })
+        .await
+}
+
+/// As [`release`], looking whether account and device still have their right: a certificate that they have not is stored
+/// revoked. `doubt` is what the release came to.
+async fn decide_release(
+    ctx: &Context,
+    plan: CertificateRecord,
+    sealed: Sealed,
+    doubt: FlowError,
+) -> Result<Finished, FlowError> {
+    let (id, now, der, row) = (plan.id, ctx.now(), sealed.der().to_vec(), plan.clone());
+    let (kept, withdrawn) = (issued(ctx, &plan, true), issued(ctx, &plan, false));
     let outcome = ctx
         .store
         .write_held(async move |tx| {
-            let version = certificates::mark_issued(tx, id, &der, row.version).await?;
-            let released = require_active(tx, &row).await.is_ok();
+            let released = find_inactive(tx, &row).await?.is_none();
+            certificates::mark_issued(tx, id, &der, row.version).await?;
             if !released {
                 withdraw(tx, id, now).await?;
             }
-            settle_order(tx, &row, released).await?;
-            audit::append(tx, &issued.clone().with("released", released)).await?;
+            let order = match row.order {
+                Some(order) => orders::find(tx, order).await?,
+                None => None,
+            };
+            settle_order(tx, order, released).await?;
+            audit::append(tx, if released { &kept } else { &withdrawn }).await?;
             Work::FinishIssuance(id).done(tx).await?;
-            Ok::<_, FlowError>((released, version))
+            Ok::<_, FlowError>(released)
         })
         .await;
-    failpoint!("ca.issue.after_release");
     match outcome {
-        Ok((true, version)) => {
-            count(ctx, true);
-            let state = CertificateState::Issued { der: sealed.der().to_vec() };
-            return Ok(Finished { certificate: CertificateRecord { state, version, ..plan }, released: true });
-        }
-        Ok((false, _)) => count(ctx, false),
-        // Somebody else was faster, or the answer of the commit was lost: what is in the row counts.
+        Ok(released) => count(ctx, released),
         Err(FlowError::Conflict(_) | FlowError::Unavailable { .. } | FlowError::Internal(_)) => {}
         Err(error) => return Err(error),
     }
+    // What is in the row counts.
     let found = ctx.store.look(async move |tx| Ok::<_, FlowError>(certificates::find(tx, id).await?)).await?;
     match found {
         Some(record) if !matches!(record.state, CertificateState::Planned { .. }) => {
             already_finished(ctx, record).await
         }
-        _ => Err(outcome.err().unwrap_or_else(|| FlowError::Internal(format!("certificate {id} vanished")))),
+        _ => Err(outcome.err().unwrap_or(doubt)),
     }
 }
 
@@ -175,30 +229,50 @@ fn count(ctx: &Context, released: bool) {
 
 /// The certificate exists. Whether it was released is what its state says: one that was withdrawn is revoked.
 async fn already_finished(ctx: &Context, certificate: CertificateRecord) -> Result<Finished, FlowError> {
-    let released = match (certificate.order, &certificate.state) {
-        (None, state) => matches!(state, CertificateState::Issued { .. }),
-        (Some(order), _) => {
-            let order = ctx.store.look(async move |tx| Ok::<_, FlowError>(orders::find(tx, order).await?)).await?;
-            order.is_some_and(|order| matches!(order.state, OrderState::Valid { .. }))
-        }
+    let order = match certificate.order {
+        Some(order) => ctx.store.look(async move |tx| Ok::<_, FlowError>(orders::find(tx, order).await?)).await?,
+        None => None,
     };
-    Ok(Finished { certificate, released })
+    let released = match (certificate.order, &order) {
+        (None, _) => matches!(certificate.state, CertificateState::Issued { .. }),
+        (Some(_), order) => order.as_ref().is_some_and(|order| matches!(order.state, OrderState::Valid { .. })),
+    };
+    Ok(Finished { certificate, order, released })
 }
 
-/// Both the recording and the releasing transaction look again at who asked: a revocation in between wins.
+/// Both the recording and the releasing transaction hold who asked: a revocation in between wins.
 async fn require_active(tx: &mut Tx<'_>, plan: &CertificateRecord) -> Result<(), FlowError> {
-    let lost = |who: &str| FlowError::problem(ProblemKind::Unauthorized, format!("the {who} was taken out of service"));
+    if let Some(account) = plan.account {
+        accounts::require_valid(tx, account).await?;
+    }
+    if let Some(device) = plan.device {
+        devices::require_in_service(tx, device).await?;
+    }
+    Ok(())
+}
+
+/// Who of account and device is out of service, held.
+async fn find_inactive(tx: &mut Tx<'_>, plan: &CertificateRecord) -> Result<Option<&'static str>, FlowError> {
     if let Some(id) = plan.account
         && accounts::hold(tx, id).await? != Some(AccountStatus::Valid)
     {
-        return Err(lost("account"));
+        return Ok(Some("account"));
     }
     if let Some(id) = plan.device
         && !devices::hold(tx, id).await?.is_some_and(DeviceState::is_in_service)
     {
-        return Err(lost("device"));
+        return Ok(Some("device"));
     }
-    Ok(())
+    Ok(None)
+}
+
+/// Tells a plan that somebody else was faster with from one whose holder lost the right to it.
+async fn refuse_inactive(ctx: &Context, plan: &CertificateRecord) -> Result<(), FlowError> {
+    let plan = plan.clone();
+    match ctx.store.write_held(async move |tx| find_inactive(tx, &plan).await).await? {
+        Some(who) => Err(FlowError::problem(ProblemKind::Unauthorized, format!("the {who} was taken out of service"))),
+        None => Ok(()),
+    }
 }
 
 async fn withdraw(tx: &mut Tx<'_>, id: CertificateId, now: Timestamp) -> Result<(), FlowError> {
@@ -209,18 +283,17 @@ async fn withdraw(tx: &mut Tx<'_>, id: CertificateId, now: Timestamp) -> Result<
     Ok(())
 }
 
-async fn settle_order(tx: &mut Tx<'_>, plan: &CertificateRecord, released: bool) -> Result<(), FlowError> {
-    let Some(id) = plan.order else { return Ok(()) };
-    let Some(order) = orders::find(tx, id).await? else { return Ok(()) };
-    if !matches!(order.state, OrderState::Processing { .. }) {
-        return Ok(());
-    }
+/// The order as it is stored then.
+async fn settle_order(tx: &mut Tx<'_>, order: Option<Order>, released: bool) -> Result<Option<Order>, FlowError> {
+    let Some(order) = order.filter(|order| matches!(order.state, OrderState::Processing { .. })) else {
+        return Ok(None);
+    };
     let settled = if released {
         order.issued()?
     } else {
         let detail = "the account or device lost its right while the order was processed";
         order.fail(Problem::new(ProblemKind::Unauthorized, detail))?
     };
-    orders::update(tx, &settled).await?;
-    Ok(())
+    let version = orders::update(tx, &settled).await?;
+    Ok(Some(Order { version, ..settled }))
 }

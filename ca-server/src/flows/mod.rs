@@ -31,6 +31,7 @@ pub mod recovery;
 pub mod renewal_info;
 mod replace;
 pub mod revoke;
+mod turnstile;
 pub mod underway;
 pub mod urgency;
 pub mod validate;

@@ -87,7 +87,7 @@ impl Work {
     /// Crosses the work out.
     pub(super) async fn done(self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
         match self.id() {
-            Some(id) => jobs::finish(tx, id).await.map(drop),
+            Some(id) => jobs::finish(tx, id).await,
             None => Ok(()),
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pki_core::time::Timestamp;
 use store::pruning::{self, Page, Table};
-use store::{StoreError, nonces, orders};
+use store::{nonces, orders};
 
 use super::{Context, FlowError};
 
@@ -32,24 +32,19 @@ impl Retention {
 /// Makes some orders invalid whose time ran out (protocols ORD-9); whether there may be more.
 pub async fn end_orders(ctx: &Context) -> Result<bool, FlowError> {
     let now = ctx.now();
-    let (found, ended) = ctx
+    let ended = ctx
         .store
         .write(async move |tx| {
-            let (mut found, mut ended) = (0, 0);
+            let mut ended = 0;
             for order in orders::list_expired(tx, now, ROWS).await? {
-                found += 1;
-                match orders::update(tx, &order.expire(now)).await {
-                    Ok(_) => ended += 1,
-                    // Somebody else has ended it, or goes on with it.
-                    Err(StoreError::Conflict { .. }) => {}
-                    Err(error) => return Err(error.into()),
-                }
+                orders::update(tx, &order.expire(now)).await?;
+                ended += 1;
             }
-            Ok::<_, FlowError>((found, ended))
+            Ok::<_, FlowError>(ended)
         })
         .await?;
-    ctx.metrics.pressure.count_pruned("expired_order", ended);
-    Ok(found == ROWS && ended > 0)
+    ctx.metrics.pressure.count_pruned("expired_order", u64::from(ended));
+    Ok(ended == ROWS)
 }
 
 /// Deletes what is over in the next page of a table; where to go on, or none at its end.

@@ -1,12 +1,15 @@
 //! What becomes of a validation: the challenge, its authorization and the orders that wait for it, in one transaction.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pki_core::acme::account::{Account, AccountStatus};
 use pki_core::acme::authorization::Authorization;
 use pki_core::acme::challenge::{ChallengeKind, ChallengeState};
 use pki_core::acme::jwk::{Jwk, Thumbprint};
+use pki_core::acme::order::Order;
 use pki_core::acme::problem::Problem;
+use pki_core::audit::AuditEvent;
 use pki_core::ids::{AccountId, ChallengeId};
 use pki_core::time::Timestamp;
 use pki_core::x509::name::Identifier;
@@ -93,26 +96,11 @@ pub async fn settle(
         .with("outcome", outcome.as_ref().map_or_else(|problem| problem.detail.as_str(), |_| "valid"));
     let failed = outcome.is_err();
     failpoint::failpoint!("ca.validate.before_settle");
-    let account = ctx
-        .store
-        .write_held(async move |tx| {
-            Work::ValidateChallenge(id, None).done(tx).await?;
-            let Some(authorization) = authorizations::find_by_challenge(tx, id).await? else { return Ok(None) };
-            let settled = match &outcome {
-                Ok(counts_for) => authorization.succeed(id, now).map(|valid| match counts_for {
-                    Some(span) => valid.at_most_until(now + *span),
-                    None => valid,
-                }),
-                Err(problem) => authorization.fail(id, problem.clone()),
-            };
-            // An authorization that was given up or ran out meanwhile is not changed by what was seen.
-            let Ok(settled) = settled else { return Ok(None) };
-            authorizations::update(tx, &settled).await?;
-            settle_orders(tx, &settled, now).await?;
-            audit::append(tx, &seen).await?;
-            Ok::<_, FlowError>(Some(settled.account))
-        })
-        .await?;
+    let verdict = Arc::new(Verdict { id, outcome, seen, now });
+    let account = match settle_at_once(ctx, &verdict).await {
+        Some(settled) => settled?,
+        None => settle_held(ctx, verdict).await?,
+    };
     if let Some(account) = account {
         ctx.rates.settled(id, account, failed);
     }
@@ -120,14 +108,86 @@ pub async fn settle(
     Ok(())
 }
 
-/// An order becomes ready in the transaction that makes its last authorization valid (protocols 0.4).
-async fn settle_orders(tx: &mut Tx<'_>, settled: &Authorization, now: Timestamp) -> Result<(), FlowError> {
-    for order in orders::hold_open_for_authorization(tx, settled.id).await? {
-        let authorizations = authorizations::find_many(tx, &order.authorizations).await?;
-        let settled = order.clone().authorization_settled(&authorizations, now);
-        if settled != order {
-            orders::update(tx, &settled).await?;
-        }
+/// What was seen of a challenge.
+struct Verdict {
+    id: ChallengeId,
+    outcome: Result<Option<Duration>, Problem>,
+    seen: AuditEvent,
+    now: Timestamp,
+}
+
+impl Verdict {
+    /// The authorization after it; none when it was given up or ran out meanwhile, and nothing that was seen changes it.
+    fn apply(&self, authorization: Authorization) -> Option<Authorization> {
+        let settled = match &self.outcome {
+            Ok(counts_for) => authorization.succeed(self.id, self.now).map(|valid| match counts_for {
+                Some(span) => valid.at_most_until(self.now + *span),
+                None => valid,
+            }),
+            Err(problem) => authorization.fail(self.id, problem.clone()),
+        };
+        settled.ok()
     }
-    Ok(())
+
+    async fn write(&self, tx: &mut Tx<'_>, settled: &Authorization, orders: &[Order]) -> Result<(), FlowError> {
+        Work::ValidateChallenge(self.id, None).done(tx).await?;
+        authorizations::update(tx, settled).await?;
+        for order in orders {
+            orders::update(tx, order).await?;
+        }
+        audit::append(tx, &self.seen).await?;
+        Ok(())
+    }
+}
+
+/// The usual case: no order waits for more than this authorization, so versions are guard enough and nothing has to be
+/// held. None when that is not so, or something changed meanwhile.
+async fn settle_at_once(ctx: &Context, verdict: &Arc<Verdict>) -> Option<Result<Option<AccountId>, FlowError>> {
+    let id = verdict.id;
+    let found = ctx.store.look(async move |tx| {
+        let authorization = authorizations::find_by_challenge(tx, id).await?;
+        Ok::<_, FlowError>((authorization, orders::list_open_for_authorization(tx, id.authorization()).await?))
+    });
+    let (Some(authorization), orders) = found.await.ok()? else { return None };
+    let is_alone = orders.iter().all(|order| order.authorizations.len() == 1);
+    let settled = verdict.apply(authorization).filter(|_| is_alone)?;
+    let orders = after(orders, std::slice::from_ref(&settled), verdict.now);
+    let (account, verdict) = (settled.account, Arc::clone(verdict));
+    let written = ctx.store.write_held(async move |tx| verdict.write(tx, &settled, &orders).await).await;
+    match written {
+        Ok(()) => Some(Ok(Some(account))),
+        Err(FlowError::Conflict(_)) => None,
+        Err(error) => Some(Err(error)),
+    }
+}
+
+/// Of two that settle the last two authorizations of an order, the second sees what the first has done.
+async fn settle_held(ctx: &Context, verdict: Arc<Verdict>) -> Result<Option<AccountId>, FlowError> {
+    ctx.store
+        .write_held(async move |tx| {
+            let found = authorizations::find_by_challenge(tx, verdict.id).await?;
+            let Some(settled) = found.and_then(|authorization| verdict.apply(authorization)) else {
+                Work::ValidateChallenge(verdict.id, None).done(tx).await?;
+                return Ok(None);
+            };
+            let mut changed = Vec::new();
+            for order in orders::hold_open_for_authorization(tx, settled.id).await? {
+                let mut all = authorizations::find_many(tx, &order.authorizations).await?;
+                all.retain(|one| one.id != settled.id);
+                all.push(settled.clone());
+                changed.extend(after(vec![order], &all, verdict.now));
+            }
+            verdict.write(tx, &settled, &changed).await?;
+            Ok::<_, FlowError>(Some(settled.account))
+        })
+        .await
+}
+
+/// An order becomes ready in the transaction that makes its last authorization valid (protocols 0.4). Those that change.
+fn after(orders: Vec<Order>, authorizations: &[Authorization], now: Timestamp) -> Vec<Order> {
+    let settle = |order: Order| {
+        let settled = order.clone().authorization_settled(authorizations, now);
+        (settled != order).then_some(settled)
+    };
+    orders.into_iter().filter_map(settle).collect()
 }

@@ -157,7 +157,7 @@ async fn publish_crl(ctx: &Context, job: &Job, issuer: pki_core::ids::IssuerId) 
 
 /// Ends a job whose effect is stored already.
 pub(super) async fn finish(ctx: &Context, id: JobId) -> Result<(), FlowError> {
-    ctx.store.write_held(async move |tx| Ok(jobs::finish(tx, id).await.map(drop)?)).await
+    ctx.store.write_held(async move |tx| Ok(jobs::finish(tx, id).await?)).await
 }
 
 /// A job is never dropped: it is tried again, later and later, and the log says so.

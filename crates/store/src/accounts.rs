@@ -1,13 +1,16 @@
 //! Accounts (RFC 8555 section 7.1.2).
 
+use std::collections::HashMap;
+
 use pki_core::acme::account::{Account, AccountStatus, Binding};
 use pki_core::acme::jwk::{Jwk, Thumbprint};
 use pki_core::ids::{AccountId, DeviceId};
 
 use crate::dialect;
 use crate::error::StoreError;
+use crate::sql;
 use crate::text;
-use crate::tx::Tx;
+use crate::tx::{Touch, Tx};
 use crate::value::{Fields, Row, Value};
 
 const TABLE: &str = "account";
@@ -55,6 +58,33 @@ pub async fn find(tx: &mut Tx<'_>, id: AccountId) -> Result<Option<Account>, Sto
 pub async fn hold(tx: &mut Tx<'_>, id: AccountId) -> Result<Option<AccountStatus>, StoreError> {
     let sql = format!("SELECT status FROM account WHERE id = $1{}", dialect::shared(tx));
     tx.row(sql, &[Value::text(id)]).await?.map(|row| load_status(&mut row.fields(TABLE))).transpose()
+}
+
+/// Holds the account of that id, which must be valid.
+pub async fn require_valid(tx: &mut Tx<'_>, id: AccountId) -> Result<(), StoreError> {
+    let sql = format!("SELECT 1 FROM account WHERE id = $1 AND status = 'valid'{}", dialect::shared(tx));
+    tx.put((TABLE, id), Touch::Held, sql, &[Value::text(id)]).await
+}
+
+/// The versions of accounts and of the devices they are bound to; of those that exist.
+pub async fn list_versions(
+    tx: &mut Tx<'_>,
+    ids: &[AccountId],
+) -> Result<HashMap<AccountId, (i64, Option<i64>)>, StoreError> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let select = format!(
+        "SELECT a.id, a.version, d.version FROM account a LEFT JOIN device d ON d.id = a.device_id WHERE a.id IN ({})",
+        sql::repeated("$1", ids.len())
+    );
+    let values: Vec<Value<'_>> = sql::padded(ids).map(Value::text).collect();
+    let rows = tx.rows(select, &values).await?;
+    let versions = rows.into_iter().map(|row| {
+        let mut fields = row.fields(TABLE);
+        Ok((fields.id()?, (fields.int()?, fields.maybe_int()?)))
+    });
+    versions.collect()
 }
 
 /// The account of a key.

@@ -6,7 +6,7 @@ use pki_core::audit::AuditEvent;
 use pki_core::ids::EventId;
 
 use crate::error::StoreError;
-use crate::tx::Tx;
+use crate::tx::{Touch, Tx};
 use crate::value::{Row, Value};
 
 const TABLE: &str = "audit_event";
@@ -22,7 +22,9 @@ pub struct Filter {
 
 /// Adds an event.
 pub async fn append(tx: &mut Tx<'_>, event: &AuditEvent) -> Result<(), StoreError> {
-    tx.execute(
+    tx.put(
+        (TABLE, event.id),
+        Touch::Any,
         "INSERT INTO audit_event (id, action, subject, bytes) VALUES ($1, $2, $3, $4)",
         &[
             Value::text(event.id),
@@ -32,7 +34,6 @@ pub async fn append(tx: &mut Tx<'_>, event: &AuditEvent) -> Result<(), StoreErro
         ],
     )
     .await
-    .map(drop)
 }
 
 /// The events behind `after` that fit, oldest first.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
 use crate::text;
-use crate::tx::Tx;
+use crate::tx::{Touch, Tx};
 use crate::value::{Fields, Row, Value};
 
 const TABLE: &str = "acme_authorization";
@@ -27,7 +27,9 @@ macro_rules! select {
 
 /// Adds an authorization with its challenges.
 pub async fn insert(tx: &mut Tx<'_>, authorization: &Authorization) -> Result<(), StoreError> {
-    tx.execute(
+    tx.put(
+        (TABLE, authorization.id),
+        Touch::Any,
         "INSERT INTO acme_authorization \
          (id, account_id, kind, value, status, proof, challenges, created_at, expires_at, version) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
@@ -45,7 +47,6 @@ pub async fn insert(tx: &mut Tx<'_>, authorization: &Authorization) -> Result<()
         ],
     )
     .await
-    .map(drop)
 }
 
 /// The authorization of that id.
@@ -92,20 +93,20 @@ pub async fn find_valid(
 
 /// Writes status, end and the states of all challenges, which clients see change at once (AUZ-3); the new version.
 pub async fn update(tx: &mut Tx<'_>, authorization: &Authorization) -> Result<i64, StoreError> {
-    let touched = tx
-        .execute(
-            "UPDATE acme_authorization SET status = $3, challenges = $4, expires_at = $5, version = version + 1 \
+    tx.put(
+        (TABLE, authorization.id),
+        Touch::One,
+        "UPDATE acme_authorization SET status = $3, challenges = $4, expires_at = $5, version = version + 1 \
              WHERE id = $1 AND version = $2",
-            &[
-                Value::text(authorization.id),
-                authorization.version.into(),
-                authorization.status.as_str().into(),
-                challenges(&authorization.challenges),
-                authorization.expires_at.into(),
-            ],
-        )
-        .await?;
-    crate::guard(touched, TABLE, authorization.id)?;
+        &[
+            Value::text(authorization.id),
+            authorization.version.into(),
+            authorization.status.as_str().into(),
+            challenges(&authorization.challenges),
+            authorization.expires_at.into(),
+        ],
+    )
+    .await?;
     Ok(authorization.version + 1)
 }
 

@@ -10,7 +10,7 @@ use pki_core::x509::name::{DnsName, Identifier};
 use crate::dialect;
 use crate::error::StoreError;
 use crate::text;
-use crate::tx::Tx;
+use crate::tx::{Touch, Tx};
 use crate::value::{Fields, Row, Value};
 
 const TABLE: &str = "device";
@@ -58,6 +58,13 @@ pub async fn find(tx: &mut Tx<'_>, id: DeviceId) -> Result<Option<Device>, Store
 pub async fn hold(tx: &mut Tx<'_>, id: DeviceId) -> Result<Option<DeviceState>, StoreError> {
     let sql = format!("SELECT state, state_at FROM device WHERE id = $1{}", dialect::shared(tx));
     tx.row(sql, &[Value::text(id)]).await?.map(|row| load_state(&mut row.fields(TABLE))).transpose()
+}
+
+/// Holds the device of that id, which must be in service.
+pub async fn require_in_service(tx: &mut Tx<'_>, id: DeviceId) -> Result<(), StoreError> {
+    let sql = "SELECT 1 FROM device WHERE id = $1 AND state IN ('registered', 'enrolled')";
+    let sql = format!("{sql}{}", dialect::shared(tx));
+    tx.put((TABLE, id), Touch::Held, sql, &[Value::text(id)]).await
 }
 
 /// The device of that name.

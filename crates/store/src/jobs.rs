@@ -6,7 +6,7 @@ use pki_core::time::Timestamp;
 
 use crate::dialect;
 use crate::error::StoreError;
-use crate::tx::Tx;
+use crate::tx::{Touch, Tx};
 use crate::value::{Row, Value};
 
 const TABLE: &str = "job";
@@ -56,7 +56,9 @@ pub struct Job {
 
 /// Adds a job.
 pub async fn insert(tx: &mut Tx<'_>, job: &NewJob<'_>) -> Result<(), StoreError> {
-    tx.execute(
+    tx.put(
+        (TABLE, job.id),
+        Touch::Any,
         "INSERT INTO job (id, kind, subject, run_at, attempts, lease_owner, leased_until, created_at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         &[
@@ -71,7 +73,6 @@ pub async fn insert(tx: &mut Tx<'_>, job: &NewJob<'_>) -> Result<(), StoreError>
         ],
     )
     .await
-    .map(drop)
 }
 
 /// Adds a job unless one of its kind and subject waits already, which is then drawn forward to the earlier time;
@@ -113,9 +114,9 @@ pub async fn end_leases(tx: &mut Tx<'_>) -> Result<u64, StoreError> {
     tx.execute("UPDATE job SET lease_owner = NULL, leased_until = NULL WHERE leased_until IS NOT NULL", &[]).await
 }
 
-/// Removes a job that is done, whoever did it; whether it was there.
-pub async fn finish(tx: &mut Tx<'_>, id: JobId) -> Result<bool, StoreError> {
-    Ok(tx.execute("DELETE FROM job WHERE id = $1", &[Value::text(id)]).await? == 1)
+/// Removes a job that is done, if it is still there.
+pub async fn finish(tx: &mut Tx<'_>, id: JobId) -> Result<(), StoreError> {
+    tx.put((TABLE, id), Touch::Any, "DELETE FROM job WHERE id = $1", &[Value::text(id)]).await
 }
 
 /// Gives a claimed job back, to be run at `run_at`; whether it was still this claim's.

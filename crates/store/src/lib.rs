@@ -26,6 +26,7 @@ pub mod nonces;
 pub mod orders;
 pub mod pruning;
 pub mod sites;
+mod sql;
 mod store;
 mod text;
 mod tx;

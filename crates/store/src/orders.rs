@@ -7,7 +7,7 @@ use pki_core::time::Timestamp;
 use crate::dialect;
 use crate::error::StoreError;
 use crate::text;
-use crate::tx::Tx;
+use crate::tx::{Touch, Tx};
 use crate::value::{Fields, Row, Value};
 
 const TABLE: &str = "acme_order";
@@ -25,11 +25,21 @@ macro_rules! select {
     };
 }
 
+/// Those that are pending are picked out by [`load_open`]: PostgreSQL would take the index of open orders instead, and read
+/// all of them.
+macro_rules! for_authorization {
+    () => {
+        select!("WHERE id IN (SELECT order_id FROM order_authorization WHERE authorization_id = $1) ORDER BY id")
+    };
+}
+
 /// Adds an order; its authorizations stand already.
 pub async fn insert(tx: &mut Tx<'_>, order: &Order) -> Result<(), StoreError> {
     let (state, certificate, error) = columns(&order.state);
     let replaces = order.replaces.as_ref();
-    tx.execute(
+    tx.put(
+        (TABLE, order.id),
+        Touch::Any,
         "INSERT INTO acme_order (id, account_id, identifiers, profile, not_before, not_after, replaces, replaces_name, \
          replaces_end, state, certificate_id, error, created_at, expires_at, version) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
@@ -53,7 +63,9 @@ pub async fn insert(tx: &mut Tx<'_>, order: &Order) -> Result<(), StoreError> {
     )
     .await?;
     for (position, authorization) in (0_i64..).zip(&order.authorizations) {
-        tx.execute(
+        tx.put(
+            ("order_authorization", format_args!("{} {position}", order.id)),
+            Touch::Any,
             "INSERT INTO order_authorization (order_id, position, authorization_id) VALUES ($1, $2, $3)",
             &[Value::text(order.id), position.into(), Value::text(authorization)],
         )
@@ -70,14 +82,14 @@ pub async fn find(tx: &mut Tx<'_>, id: OrderId) -> Result<Option<Order>, StoreEr
 /// Writes state and end; the new version.
 pub async fn update(tx: &mut Tx<'_>, order: &Order) -> Result<i64, StoreError> {
     let (state, certificate, error) = columns(&order.state);
-    let touched = tx
-        .execute(
-            "UPDATE acme_order SET state = $3, certificate_id = $4, error = $5, expires_at = $6, version = version + 1 \
+    tx.put(
+        (TABLE, order.id),
+        Touch::One,
+        "UPDATE acme_order SET state = $3, certificate_id = $4, error = $5, expires_at = $6, version = version + 1 \
              WHERE id = $1 AND version = $2",
-            &[Value::text(order.id), order.version.into(), state.into(), certificate, error, order.expires_at.into()],
-        )
-        .await?;
-    crate::guard(touched, TABLE, order.id)?;
+        &[Value::text(order.id), order.version.into(), state.into(), certificate, error, order.expires_at.into()],
+    )
+    .await?;
     Ok(order.version + 1)
 }
 
@@ -97,18 +109,22 @@ pub async fn list_ids(
     rows.into_iter().map(|row| row.fields(TABLE).id()).collect()
 }
 
+/// The pending orders that wait for an authorization.
+pub async fn list_open_for_authorization(
+    tx: &mut Tx<'_>,
+    authorization: AuthorizationId,
+) -> Result<Vec<Order>, StoreError> {
+    load_open(tx.rows(for_authorization!(), &[Value::text(authorization)]).await?)
+}
+
 /// The pending orders that wait for an authorization. They are this transaction's until it ends: of two that settle
 /// the last two authorizations of an order, the second sees what the first has done.
 pub async fn hold_open_for_authorization(
     tx: &mut Tx<'_>,
     authorization: AuthorizationId,
 ) -> Result<Vec<Order>, StoreError> {
-    let sql = select!(
-        "WHERE id IN (SELECT order_id FROM order_authorization WHERE authorization_id = $1) \
-         AND state = 'pending' ORDER BY id"
-    );
-    let sql = format!("{sql}{}", dialect::alone(tx));
-    tx.rows(sql, &[Value::text(authorization)]).await?.into_iter().map(load).collect()
+    let sql = format!("{}{}", for_authorization!(), dialect::alone(tx));
+    load_open(tx.rows(sql, &[Value::text(authorization)]).await?)
 }
 
 /// Pending and ready orders whose time is over, the oldest end first. A plan is never voided, so those in processing
@@ -139,6 +155,11 @@ fn columns(state: &OrderState) -> (&'static str, Value<'static>, Value<'static>)
         OrderState::Invalid { error } => ("invalid", None, Some(error)),
     };
     (word, Value::maybe(certificate), text::problem(error))
+}
+
+fn load_open(rows: Vec<Row>) -> Result<Vec<Order>, StoreError> {
+    let orders = rows.into_iter().map(load);
+    orders.filter(|order| !matches!(order, Ok(order) if order.state != OrderState::Pending)).collect()
 }
 
 fn load(row: Row) -> Result<Order, StoreError> {

@@ -54,6 +54,17 @@ pub(crate) enum Engine {
     Postgres(Postgres),
 }
 
+/// The ways to a transaction.
+#[derive(Clone, Copy)]
+enum Access {
+    Write,
+    WriteHeld,
+    WriteOne,
+    Look,
+    Read,
+    Scan,
+}
+
 impl Store {
     /// Opens the database and refuses one that this program does not understand. Does not migrate.
     pub async fn open(options: OpenOptions<'_>) -> Result<Self, StoreError> {
@@ -91,18 +102,13 @@ impl Store {
         E: From<StoreError> + Send + 'static,
         F: AsyncFn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
     {
-        let engine = Arc::clone(&self.0);
-        Box::pin(async move {
-            match &*engine {
-                Engine::Sqlite(sqlite) => sqlite.write(body).await,
-                Engine::Postgres(postgres) => postgres.write(body).await,
-            }
-        })
+        self.run(Access::Write, body)
     }
 
     /// As [`Store::write`], for the transactions that every order makes. On PostgreSQL serializable transactions collide
     /// by pages of an index, which orders of one time share; this one does not, because its body decides only on rows it
-    /// holds (`hold` and `claim` in this crate), on versions that its updates repeat, and on unique keys.
+    /// holds (`hold` and `claim` in this crate), on versions that its updates repeat, and on unique keys. A body that
+    /// reads nothing is one round trip.
     #[must_use = "nothing happens before it is awaited"]
     pub fn write_held<T, E, F>(&self, body: F) -> Running<T, E>
     where
@@ -110,13 +116,18 @@ impl Store {
         E: From<StoreError> + Send + 'static,
         F: AsyncFn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
     {
-        let engine = Arc::clone(&self.0);
-        Box::pin(async move {
-            match &*engine {
-                Engine::Sqlite(sqlite) => sqlite.write(body).await,
-                Engine::Postgres(postgres) => postgres.write_held(body).await,
-            }
-        })
+        self.run(Access::WriteHeld, body)
+    }
+
+    /// As [`Store::write_held`], for a body of one statement, which is a transaction by itself.
+    #[must_use = "nothing happens before it is awaited"]
+    pub fn write_one<T, E, F>(&self, body: F) -> Running<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: AsyncFn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        self.run(Access::WriteOne, body)
     }
 
     /// As [`Store::read`], for rows that need not be of one moment: whoever acts on them decides again in its
@@ -128,13 +139,7 @@ impl Store {
         E: From<StoreError> + Send + 'static,
         F: AsyncFn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
     {
-        let engine = Arc::clone(&self.0);
-        Box::pin(async move {
-            match &*engine {
-                Engine::Sqlite(sqlite) => sqlite.look(&body),
-                Engine::Postgres(postgres) => postgres.look(body).await,
-            }
-        })
+        self.run(Access::Look, body)
     }
 
     /// Runs `body` on one snapshot of the database; on SQLite in the calling thread, so it reads by key and little.
@@ -145,13 +150,7 @@ impl Store {
         E: From<StoreError> + Send + 'static,
         F: AsyncFn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
     {
-        let engine = Arc::clone(&self.0);
-        Box::pin(async move {
-            match &*engine {
-                Engine::Sqlite(sqlite) => sqlite.read(&body),
-                Engine::Postgres(postgres) => postgres.read(body, None).await,
-            }
-        })
+        self.run(Access::Read, body)
     }
 
     /// Runs a search or a long list on one snapshot; on SQLite in a thread of its own. What takes more than ten
@@ -163,11 +162,29 @@ impl Store {
         E: From<StoreError> + Send + 'static,
         F: AsyncFn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
     {
+        self.run(Access::Scan, body)
+    }
+
+    fn run<T, E, F>(&self, access: Access, body: F) -> Running<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: AsyncFn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+    {
         let engine = Arc::clone(&self.0);
         Box::pin(async move {
-            match &*engine {
-                Engine::Sqlite(sqlite) => sqlite.scan(body, SCAN_LIMIT).await,
-                Engine::Postgres(postgres) => postgres.read(body, Some(SCAN_LIMIT)).await,
+            match (&*engine, access) {
+                (Engine::Sqlite(sqlite), Access::Write | Access::WriteHeld | Access::WriteOne) => {
+                    sqlite.write(body).await
+                }
+                (Engine::Sqlite(sqlite), Access::Look) => sqlite.look(&body),
+                (Engine::Sqlite(sqlite), Access::Read) => sqlite.read(&body),
+                (Engine::Sqlite(sqlite), Access::Scan) => sqlite.scan(body, SCAN_LIMIT).await,
+                (Engine::Postgres(postgres), Access::Write) => postgres.write(body).await,
+                (Engine::Postgres(postgres), Access::WriteHeld) => postgres.write_held(body).await,
+                (Engine::Postgres(postgres), Access::WriteOne | Access::Look) => postgres.direct(body).await,
+                (Engine::Postgres(postgres), Access::Read) => postgres.read(body, None).await,
+                (Engine::Postgres(postgres), Access::Scan) => postgres.read(body, Some(SCAN_LIMIT)).await,
             }
         })
     }

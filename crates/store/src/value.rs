@@ -25,6 +25,15 @@ impl Value<'_> {
         Self::Text(Some(Cow::Owned(value.to_string())))
     }
 
+    /// The same value, owned.
+    pub(crate) fn to_owned_value(&self) -> Value<'static> {
+        match self {
+            Self::Int(value) => Value::Int(*value),
+            Self::Text(value) => Value::Text(value.as_deref().map(|text| Cow::Owned(text.to_owned()))),
+            Self::Bytes(value) => Value::Bytes(value.as_deref().map(|bytes| Cow::Owned(bytes.to_vec()))),
+        }
+    }
+
     /// The same, or NULL.
     pub fn maybe(value: Option<impl fmt::Display>) -> Self {
         Self::Text(value.map(|value| Cow::Owned(value.to_string())))

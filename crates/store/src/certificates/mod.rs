@@ -9,7 +9,7 @@ use pki_core::time::Timestamp;
 
 use crate::error::StoreError;
 use crate::text;
-use crate::tx::Tx;
+use crate::tx::{Touch, Tx};
 use crate::value::Value;
 use load::load;
 pub use search::{Filter, NameFilter, StateFilter, list};
@@ -43,7 +43,9 @@ pub(crate) use select;
 /// issuer has used the serial number.
 pub async fn insert(tx: &mut Tx<'_>, certificate: &CertificateRecord) -> Result<(), StoreError> {
     let (state, tbs, der, revocation) = columns(&certificate.state);
-    tx.execute(
+    tx.put(
+        (TABLE, certificate.id),
+        Touch::Any,
         "INSERT INTO certificate (id, issuer_id, serial, site_id, device_id, account_id, order_id, source, profile, \
          policy_revision, epoch, identifiers, spki_sha256, not_before, not_after, lineage_id, generation, predecessor, \
          confirmed_at, shard, crl_urls, state, tbs, der, revoked_at, revocation_reason, created_at, version) \
@@ -103,8 +105,7 @@ pub async fn find_by_serial(
 pub async fn mark_issued(tx: &mut Tx<'_>, id: CertificateId, der: &[u8], version: i64) -> Result<i64, StoreError> {
     let sql = "UPDATE certificate SET state = 'issued', der = $3, tbs = NULL, version = version + 1 \
                WHERE id = $1 AND version = $2 AND state = 'planned'";
-    let touched = tx.execute(sql, &[Value::text(id), version.into(), der.into()]).await?;
-    crate::guard(touched, TABLE, id)?;
+    tx.put((TABLE, id), Touch::One, sql, &[Value::text(id), version.into(), der.into()]).await?;
     Ok(version + 1)
 }
 

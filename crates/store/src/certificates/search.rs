@@ -9,7 +9,7 @@ use pki_core::x509::name::Identifier;
 
 use crate::certificates::{load, select};
 use crate::error::StoreError;
-use crate::tx::Tx;
+use crate::tx::{Touch, Tx};
 use crate::value::Value;
 
 /// What a list contains: certificates that fit every condition that is given.
@@ -124,12 +124,14 @@ pub(super) async fn insert_names(
 ) -> Result<(), StoreError> {
     // a certificate carries no name twice, but a list may
     let sql = "INSERT INTO certificate_name (token, certificate_id) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-    for identifier in identifiers {
+    let tokens = identifiers.iter().flat_map(|identifier| {
         let value = identifier.value();
-        if let Identifier::Dns(_) = identifier {
-            tx.execute(sql, &[reversed(&value).into(), Value::text(certificate)]).await?;
-        }
-        tx.execute(sql, &[format!("={value}").into(), Value::text(certificate)]).await?;
+        let reversed = matches!(identifier, Identifier::Dns(_)).then(|| reversed(&value));
+        reversed.into_iter().chain([format!("={value}")])
+    });
+    for token in tokens {
+        let row = ("certificate_name", format_args!("{token} {certificate}"));
+        tx.put(row, Touch::Any, sql, &[(&token).into(), Value::text(certificate)]).await?;
     }
     Ok(())
 }

@@ -42,8 +42,9 @@ async fn due_ones_are_claimed_in_turn(store: &Store) {
     assert_eq!(subjects(&claim(store, 10, 60, 2).await), ["c"]);
     assert!(claim(store, 10, 60, 2).await.is_empty());
     let id = first[0].id;
-    assert_eq!(write(store, async move |tx| jobs::finish(tx, id).await).await, Ok(true));
-    assert_eq!(write(store, async move |tx| jobs::finish(tx, id).await).await, Ok(false));
+    for _ in 0..2 {
+        assert_eq!(write(store, async move |tx| jobs::finish(tx, id).await).await, Ok(()), "done is done");
+    }
     assert_eq!(read(store, async |tx| jobs::count(tx).await).await, (3, 0));
 }
 

@@ -1,5 +1,7 @@
 //! Audit events, nonces, sites and facts about the database.
 
+use std::collections::HashSet;
+
 use std::collections::BTreeMap;
 
 use pki_core::audit::AuditEvent;
@@ -63,11 +65,16 @@ async fn events_are_checked(store: &Store) {
 
 async fn a_nonce_is_spent_once(store: &Store) {
     let spend = async |nonce: &'static str, end: i64| {
-        write(store, async move |tx| nonces::spend(tx, nonce, at(end)).await).await.unwrap()
+        let spent = [(nonce.to_owned(), at(end))];
+        let fresh = write(store, async move |tx| nonces::spend_all(tx, &spent).await).await.unwrap();
+        fresh.contains(nonce)
     };
     assert!(spend("a", 10).await);
     assert!(!spend("a", 10).await);
     assert!(spend("b", 20).await);
+    let several = ["c", "b", "d", "d"].map(|nonce| (nonce.to_owned(), at(20)));
+    let fresh = write(store, async move |tx| nonces::spend_all(tx, &several).await).await.unwrap();
+    assert_eq!(fresh, HashSet::from(["c".to_owned(), "d".to_owned()]));
     assert_eq!(write(store, async |tx| nonces::purge(tx, at(15), 10).await).await, Ok(1));
     assert!(!spend("b", 20).await);
     assert!(spend("a", 30).await, "forgotten; its age alone refuses it by now");

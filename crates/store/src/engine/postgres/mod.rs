@@ -1,5 +1,6 @@
 //! PostgreSQL, for several servers on one database.
 
+mod session;
 mod thread;
 mod transactions;
 
@@ -12,6 +13,7 @@ use crate::engine::Database;
 use crate::error::StoreError;
 use crate::tx::{Answer, Failure, Want};
 use crate::value::{Cell, Row, Value};
+pub(crate) use session::Session;
 pub(crate) use thread::Postgres;
 
 /// Runs one statement.
@@ -67,7 +69,7 @@ fn row(row: &PgRow) -> Result<Row, sqlx::Error> {
 
 /// What an error of the driver means. Details and hints of the server are left out: they repeat values.
 pub(crate) fn explain(database: &Database, error: &sqlx::Error) -> Failure {
-    let stays = |error| Failure { error, again: false };
+    let stays = Failure::stays;
     match error {
         sqlx::Error::Database(refusal) => {
             let code = refusal.code().unwrap_or_default();
@@ -80,6 +82,11 @@ pub(crate) fn explain(database: &Database, error: &sqlx::Error) -> Failure {
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) => stays(unreachable_database(database, error)),
         other => stays(StoreError::fault(format!("the PostgreSQL driver: {other}"))),
     }
+}
+
+/// division_by_zero: how a statement of many changes fails when one of its guards does.
+fn is_guard(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(refusal) if refusal.code().as_deref() == Some("22012"))
 }
 
 /// serialization_failure, deadlock_detected.

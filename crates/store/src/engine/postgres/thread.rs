@@ -84,14 +84,14 @@ impl Postgres {
         self.submit(async move |transactions: Rc<Transactions>| transactions.write_held(body).await).await
     }
 
-    /// Runs a body whose statements each see a state of their own.
-    pub(crate) async fn look<T, E, F>(&self, body: F) -> Result<T, E>
+    /// Runs a body whose statements are transactions of their own.
+    pub(crate) async fn direct<T, E, F>(&self, body: F) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
         F: AsyncFn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
     {
-        self.submit(async move |transactions: Rc<Transactions>| transactions.look(body).await).await
+        self.submit(async move |transactions: Rc<Transactions>| transactions.direct(body).await).await
     }
 
     /// Runs a body on one snapshot; stops it when a statement takes longer than `limit`.

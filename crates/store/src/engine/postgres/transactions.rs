@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::Connection as _;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgTransaction};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use tokio::sync::Semaphore;
 
 use crate::engine::Database;
-use crate::engine::postgres::{explain, unreachable_database};
+use crate::engine::postgres::{Session, run, script, unreachable_database};
 use crate::error::StoreError;
-use crate::tx::{Connection, Failure, Tx};
+use crate::tx::{Connection, Failure, Tx, Want};
 
 /// Connections of one server.
 const CONNECTIONS: u32 = 16;
@@ -29,10 +29,12 @@ const STATEMENTS: usize = 256;
 
 /// How a transaction begins.
 #[derive(Clone, Copy)]
-enum Kind {
+pub(super) enum Kind {
     Write,
     /// READ COMMITTED: each statement sees what was committed before it, and what the body decides on it holds.
     Held,
+    /// None at all: each statement is a transaction of its own.
+    Direct,
     /// Reads one snapshot, for that time at most if one is given.
     Read(Option<Duration>),
     /// Waits for the advisory lock of that key. READ COMMITTED: each statement after it sees what its last holder
@@ -41,25 +43,31 @@ enum Kind {
 }
 
 impl Kind {
-    const fn statement(self) -> &'static str {
+    pub(super) const fn statement(self) -> Option<&'static str> {
         match self {
-            Self::Write => "BEGIN ISOLATION LEVEL SERIALIZABLE",
-            Self::Read(_) => "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
-            Self::Held | Self::Exclusive(_) => "BEGIN ISOLATION LEVEL READ COMMITTED",
+            Self::Write => Some("BEGIN ISOLATION LEVEL SERIALIZABLE"),
+            Self::Read(_) => Some("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"),
+            Self::Held | Self::Exclusive(_) => Some("BEGIN ISOLATION LEVEL READ COMMITTED"),
+            Self::Direct => None,
         }
     }
 
-    async fn prepare(self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+    pub(super) const fn is_direct(self) -> bool {
+        matches!(self, Self::Direct)
+    }
+
+    pub(super) async fn prepare(self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         match self {
-            Self::Write | Self::Held | Self::Read(None) => Ok(()),
+            Self::Write | Self::Held | Self::Direct | Self::Read(None) => Ok(()),
             Self::Read(Some(limit)) => {
                 // set_config takes the value as an argument; `true` means: for this transaction
                 let sql = "SELECT set_config('statement_timeout', $1, true)";
-                tx.row(sql, &[limit.as_millis().to_string().into()]).await.map(drop)
+                run(connection, sql.into(), &[limit.as_millis().to_string().into()], Want::First).await.map(drop)
             }
             Self::Exclusive(key) => {
-                tx.script("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0").await?;
-                tx.row("SELECT 1 FROM pg_advisory_xact_lock($1)", &[key.into()]).await.map(drop)
+                script(connection, "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0").await?;
+                let sql = "SELECT 1 FROM pg_advisory_xact_lock($1)";
+                run(connection, sql.into(), &[key.into()], Want::First).await.map(drop)
             }
         }
     }
@@ -150,22 +158,13 @@ impl Transactions {
         Err(StoreError::Busy { what: "the transaction collided with others again and again" }.into())
     }
 
-    /// Runs a body whose statements each see a state of their own: no transaction, so no round trips for one.
-    pub(super) async fn look<T, E, F>(&self, body: F) -> Result<T, E>
+    /// Runs a body whose statements are transactions of their own, so that no round trips go to one.
+    pub(super) async fn direct<T, E, F>(&self, body: F) -> Result<T, E>
     where
         E: From<StoreError>,
         F: AsyncFn(&mut Tx<'_>) -> Result<T, E>,
     {
-        let mut connection = match self.pool.acquire().await {
-            Ok(connection) => connection,
-            Err(error) => return Err(explain(&self.database, &error).error.into()),
-        };
-        let mut tx = Tx::new(Connection::Postgres(&mut connection), &self.database);
-        let outcome = body(&mut tx).await;
-        match tx.into_failure() {
-            Some(failure) if outcome.is_ok() => Err(failure.error.into()),
-            _ => outcome,
-        }
+        self.once(Kind::Direct, &body).await
     }
 
     /// Runs a body on one snapshot; stops it when a statement takes longer than `limit`.
@@ -202,46 +201,24 @@ impl Transactions {
         E: From<StoreError>,
         F: AsyncFn(&mut Tx<'_>) -> Result<T, E>,
     {
-        let mut transaction = match self.pool.begin_with(kind.statement()).await {
-            Ok(transaction) => transaction,
-            // broken before anything was sent: the pool has others, or makes one
-            Err(error @ sqlx::Error::Io(_)) => return Attempt::Again(explain(&self.database, &error).error),
-            Err(error) => return Attempt::Done(Err(explain(&self.database, &error).error.into())),
+        let mut session = Session::new(self.pool.clone(), Arc::clone(&self.database), kind);
+        let mut tx = Tx::new(Connection::Postgres(&mut session), &self.database);
+        let outcome = body(&mut tx).await;
+        let ended = match (tx.into_failure(), outcome) {
+            (None, Ok(value)) => session.commit().await.map(|()| value),
+            (Some(failure), outcome) if failure.again || outcome.is_ok() => {
+                session.roll_back().await;
+                Err(failure)
+            }
+            (_, outcome) => {
+                session.roll_back().await;
+                return Attempt::Done(outcome);
+            }
         };
-        let mut tx = Tx::new(Connection::Postgres(&mut transaction), &self.database);
-        let outcome = match kind.prepare(&mut tx).await {
-            Ok(()) => body(&mut tx).await,
-            Err(error) => Err(error.into()),
-        };
-        let spoilt = tx.into_failure();
-        match (spoilt, outcome) {
-            (Some(Failure { error, again: true }), _) => {
-                roll_back(transaction).await;
-                Attempt::Again(error)
-            }
-            (Some(failure), Ok(_)) => {
-                roll_back(transaction).await;
-                Attempt::Done(Err(failure.error.into()))
-            }
-            (_, Err(error)) => {
-                roll_back(transaction).await;
-                Attempt::Done(Err(error))
-            }
-            (None, Ok(value)) => self.commit(transaction, value).await,
-        }
-    }
-
-    async fn commit<T, E: From<StoreError>>(&self, transaction: PgTransaction<'_>, value: T) -> Attempt<T, E> {
-        match transaction.commit().await {
-            Ok(()) => Attempt::Done(Ok(value)),
-            Err(error @ sqlx::Error::Database(_)) => match explain(&self.database, &error) {
-                Failure { error, again: true } => Attempt::Again(error),
-                Failure { error, .. } => Attempt::Done(Err(error.into())),
-            },
-            Err(error) => {
-                tracing::error!(database = %self.database, %error, "the connection broke during a commit");
-                Attempt::Done(Err(StoreError::Unknown.into()))
-            }
+        match ended {
+            Ok(value) => Attempt::Done(Ok(value)),
+            Err(Failure { error, again: true }) => Attempt::Again(error),
+            Err(Failure { error, .. }) => Attempt::Done(Err(error.into())),
         }
     }
 
@@ -254,9 +231,4 @@ impl Transactions {
 /// None at first, then 1 ms, doubled up to 128 ms: of transactions that collide, one always commits.
 fn pause(attempt: u32) -> Duration {
     attempt.checked_sub(1).map_or(Duration::ZERO, |doublings| Duration::from_millis(1 << doublings.min(7)))
-}
-
-async fn roll_back(transaction: PgTransaction<'_>) {
-    // a connection that cannot roll back is closed by the pool, which ends its transaction on the server
-    let _ = transaction.rollback().await;
 }
