@@ -127,7 +127,8 @@ async fn begin_look(
         })
         .await?;
     failpoint::failpoint!("ca.challenge.after_commit");
-    match (room, begun, validate::expected(responded, account, id, Some(key))) {
+    let stored = Authorization { version: responded.version + 1, ..responded.clone() };
+    match (room, begun, validate::expected(&stored, account, id, Some(key))) {
         (Some(room), Some(job), Some(pending)) => {
             room.hand_over(Validation { job, pending, look: ctx.underway.begin(responded.id) });
         }

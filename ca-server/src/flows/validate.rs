@@ -24,6 +24,8 @@ use super::{Context, FlowError};
 pub struct Pending {
     /// Which.
     pub challenge: ChallengeId,
+    /// Its authorization, as it was stored when the look began.
+    pub authorization: Authorization,
     /// How.
     pub kind: ChallengeKind,
     /// Whose it is.
@@ -69,6 +71,7 @@ pub(super) fn expected(
     let waiting = authorization.challenge(id).filter(|challenge| challenge.state == ChallengeState::Processing);
     waiting.map(|challenge| Pending {
         challenge: id,
+        authorization: authorization.clone(),
         kind: challenge.kind,
         account: account.id,
         is_wildcard: authorization.identifier.is_wildcard(),
@@ -87,9 +90,10 @@ fn key_authorizations(current: &Jwk, signed_by: Option<Thumbprint>, token: &str)
 /// Stores what was seen and ends the job. A proof may count for a limited time.
 pub async fn settle(
     ctx: &Context,
-    id: ChallengeId,
+    pending: &Pending,
     outcome: Result<Option<Duration>, Problem>,
 ) -> Result<(), FlowError> {
+    let id = pending.challenge;
     let now = ctx.now();
     ctx.metrics.count_validation(if outcome.is_ok() { "valid" } else { "invalid" });
     let seen = event(ctx, "system", "challenge.validate", format_args!("challenge:{id}"))
@@ -97,7 +101,7 @@ pub async fn settle(
     let failed = outcome.is_err();
     failpoint::failpoint!("ca.validate.before_settle");
     let verdict = Arc::new(Verdict { id, outcome, seen, now });
-    let account = match settle_at_once(ctx, &verdict).await {
+    let account = match settle_at_once(ctx, &verdict, &pending.authorization).await {
         Some(settled) => settled?,
         None => settle_held(ctx, verdict).await?,
     };
@@ -142,15 +146,18 @@ impl Verdict {
 
 /// The usual case: no order waits for more than this authorization, so versions are guard enough and nothing has to be
 /// held. None when that is not so, or something changed meanwhile.
-async fn settle_at_once(ctx: &Context, verdict: &Arc<Verdict>) -> Option<Result<Option<AccountId>, FlowError>> {
+async fn settle_at_once(
+    ctx: &Context,
+    verdict: &Arc<Verdict>,
+    seen: &Authorization,
+) -> Option<Result<Option<AccountId>, FlowError>> {
     let id = verdict.id;
-    let found = ctx.store.look(async move |tx| {
-        let authorization = authorizations::find_by_challenge(tx, id).await?;
-        Ok::<_, FlowError>((authorization, orders::list_open_for_authorization(tx, id.authorization()).await?))
-    });
-    let (Some(authorization), orders) = found.await.ok()? else { return None };
+    let found = ctx
+        .store
+        .look(async move |tx| Ok::<_, FlowError>(orders::list_open_for_authorization(tx, id.authorization()).await?));
+    let orders = found.await.ok()?;
     let is_alone = orders.iter().all(|order| order.authorizations.len() == 1);
-    let settled = verdict.apply(authorization).filter(|_| is_alone)?;
+    let settled = verdict.apply(seen.clone()).filter(|_| is_alone)?;
     let orders = after(orders, std::slice::from_ref(&settled), verdict.now);
     let (account, verdict) = (settled.account, Arc::clone(verdict));
     let written = ctx.store.write_held(async move |tx| verdict.write(tx, &settled, &orders).await).await;

@@ -48,10 +48,10 @@ pub(super) async fn run(
         return come_back(ctx, job, LEAST, "many validations of this account are under way").await;
     };
     match look(ctx, validator, expected, patience(job, ctx.now(), validator.timeout)).await {
-        Ok(seen) => settle(ctx, expected.challenge, Ok(seen.counts_for)).await,
+        Ok(seen) => settle(ctx, expected, Ok(seen.counts_for)).await,
         Err(failure) => match next_look(job, ctx.now()).filter(|_| failure.is_transient) {
             Some(pause) => come_back(ctx, job, pause, &failure.problem.detail).await,
-            None => settle(ctx, expected.challenge, Err(failure.problem)).await,
+            None => settle(ctx, expected, Err(failure.problem)).await,
         },
     }
 }

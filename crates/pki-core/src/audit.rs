@@ -30,7 +30,7 @@ impl AuditEvent {
     /// The form's current version.
     pub const VERSION: u32 = 1;
 
-    /// The bytes that are stored and later hashed into the tree.
+    /// The bytes that are shown, and later hashed into the tree.
     pub fn canonical_bytes(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("a struct of strings and numbers always serialises")
     }

@@ -130,6 +130,11 @@ impl ChallengeId {
         self.authorization
     }
 
+    /// Where it stands among the challenges of its authorization, counted from nought.
+    pub const fn place(self) -> u8 {
+        self.place
+    }
+
     /// The id of the job that looks at it: the authorization's, with the place in its last byte, which is random.
     pub fn job(self) -> JobId {
         JobId((u128::from_be_bytes(self.authorization.0) ^ u128::from(self.place)).to_be_bytes())

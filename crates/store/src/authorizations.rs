@@ -40,7 +40,7 @@ pub async fn insert(tx: &mut Tx<'_>, authorization: &Authorization) -> Result<()
             authorization.identifier.value().into(),
             authorization.status.as_str().into(),
             proof_word(authorization.proof).into(),
-            challenges(&authorization.challenges),
+            challenges(authorization),
             authorization.created_at.into(),
             authorization.expires_at.into(),
             authorization.version.into(),
@@ -102,7 +102,7 @@ pub async fn update(tx: &mut Tx<'_>, authorization: &Authorization) -> Result<i6
             Value::text(authorization.id),
             authorization.version.into(),
             authorization.status.as_str().into(),
-            challenges(&authorization.challenges),
+            challenges(authorization),
             authorization.expires_at.into(),
         ],
     )
@@ -160,29 +160,32 @@ struct Stored {
     error: Option<Problem>,
 }
 
-fn challenges(challenges: &[Challenge]) -> Value<'static> {
-    let stored = challenges.iter().map(|challenge| {
+/// A challenge that decided nothing is of no use once another one has, and is forgotten; its place stays empty.
+fn challenges(authorization: &Authorization) -> Value<'static> {
+    let mut places: Vec<Option<Stored>> = Vec::new();
+    for challenge in authorization.shown_challenges() {
         let (at, error) = match &challenge.state {
             ChallengeState::Pending | ChallengeState::Processing => (None, None),
             ChallengeState::Valid { at } => (Some(at.unix_millis()), None),
             ChallengeState::Invalid { error } => (None, Some(error.clone())),
         };
-        Stored {
+        places.resize_with(challenge.id.place().into(), || None);
+        places.push(Some(Stored {
             kind: challenge.kind.as_str().to_owned(),
             token: challenge.token.clone(),
             state: challenge.state.as_str().to_owned(),
             at,
             error,
-        }
-    });
-    text::json(&stored.collect::<Vec<_>>())
+        }));
+    }
+    text::json(&places)
 }
 
 fn load_challenges(fields: &mut Fields, authorization: AuthorizationId) -> Result<Vec<Challenge>, StoreError> {
     let written = fields.text()?;
-    let stored: Vec<Stored> = text::from_json(fields, &written)?;
-    let load = |(place, one)| load_challenge(fields, ChallengeId::new(authorization, place), one);
-    (0..=u8::MAX).zip(stored).map(load).collect()
+    let stored: Vec<Option<Stored>> = text::from_json(fields, &written)?;
+    let load = |(place, one)| Some(load_challenge(fields, ChallengeId::new(authorization, place), one?));
+    (0..=u8::MAX).zip(stored).filter_map(load).collect()
 }
 
 fn load_challenge(fields: &Fields, id: ChallengeId, stored: Stored) -> Result<Challenge, StoreError> {

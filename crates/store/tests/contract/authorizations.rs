@@ -48,6 +48,13 @@ async fn changes_as_one(store: &Store) {
     let to_store = changed.clone();
     changed.version = write(store, async move |tx| authorizations::update(tx, &to_store).await).await.unwrap();
     let id = changed.id;
+    let stored = read(store, async move |tx| authorizations::find(tx, id).await).await;
+    // what decided nothing is forgotten; what did keeps its place
+    changed.challenges = vec![changed.challenges[1].clone()];
+    assert_eq!(stored, Some(changed.clone()));
+    changed.status = AuthorizationStatus::Deactivated;
+    let deactivated = changed.clone();
+    changed.version = write(store, async move |tx| authorizations::update(tx, &deactivated).await).await.unwrap();
     assert_eq!(read(store, async move |tx| authorizations::find(tx, id).await).await, Some(changed));
     let error = write(store, async move |tx| authorizations::update(tx, &before).await).await.unwrap_err();
     assert_eq!(error, StoreError::Conflict { table: "acme_authorization", id: id.to_string() });

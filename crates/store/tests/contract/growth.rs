@@ -1,4 +1,4 @@
-//! How much a SQLite file grows by an order that ends with a certificate, its three audit events included.
+//! How much a SQLite file grows by an order that ends with a certificate, its audit events included.
 
 use std::collections::BTreeMap;
 
@@ -20,12 +20,12 @@ const ORDERS: u64 = 600;
 /// Gateways: the device record proves their names.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_of_a_device_takes_four_kilobytes_at_most() {
-    grow(&[], 4096).await;
+    grow(&[], 4000).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_with_two_challenges_takes_no_more() {
-    grow(&[ChallengeKind::Http01, ChallengeKind::TlsAlpn01], 4096).await;
+async fn an_order_with_three_challenges_takes_no_more() {
+    grow(&[ChallengeKind::Http01, ChallengeKind::Dns01, ChallengeKind::TlsAlpn01], 4000).await;
 }
 
 async fn grow(kinds: &'static [ChallengeKind], most: u64) {
@@ -100,6 +100,8 @@ async fn validate(store: &Store, mut authorization: Authorization, mut order: Or
     order.version = write(store, async move |tx| {
         authorizations::update(tx, &authorization).await?;
         jobs::finish(tx, job).await?;
+        let subject = format!("challenge:{}", authorization.challenges[0].id);
+        log(tx, &authorization.account.to_string(), "challenge.validate", &subject).await?;
         orders::update(tx, &ready).await
     })
     .await?;

@@ -98,6 +98,8 @@ impl Transactions {
         // is kept to the indices. The limits end what a lost server or a fault would hold for ever.
         let options = options.statement_cache_capacity(STATEMENTS).options([
             ("enable_seqscan", "off"),
+            // All statements are prepared, and an index is always right: nothing is gained by planning again.
+            ("plan_cache_mode", "force_generic_plan"),
             ("statement_timeout", "30s"),
             ("lock_timeout", "10s"),
             ("idle_in_transaction_session_timeout", "30s"),
