@@ -13,7 +13,8 @@ use pki_core::issuance::record::{CertificateRecord, CertificateState, Source};
 use pki_core::policy::Policy;
 use pki_core::policy::decide::{Approved, Request, Requester};
 use pki_core::x509::csr::Csr;
-use store::{accounts, audit, authorizations, certificates, orders};
+use store::certificates::KeyStanding;
+use store::{audit, authorizations, certificates, orders};
 
 use super::authenticate::AccountRequest;
 use super::issue::{self, Finished, Recorded};
@@ -37,8 +38,7 @@ struct Case {
     predecessor: Option<CertificateRecord>,
     /// Of the same predecessor, and not seen in use.
     unconfirmed: Vec<CertificateRecord>,
-    key_is_an_account: bool,
-    key_is_compromised: bool,
+    key: KeyStanding,
     policy: Arc<Policy>,
 }
 
@@ -110,12 +110,12 @@ async fn adopt(ctx: &Context, request: &AccountRequest, order: Order, id: Certif
 /// Protocols FIN-7 and FIN-8: keys that must not be certified, however good they are.
 fn check_key(case: &Case) -> Result<(), FlowError> {
     let refuse = |detail: &str| Err(FlowError::problem(ProblemKind::BadCsr, detail));
-    if case.key_is_an_account {
+    if case.key.is_an_accounts {
         return refuse(
             "the CSR's key is an account key; make a key of its own for the certificate (RFC 8555 section 11.1)",
         );
     }
-    if case.key_is_compromised {
+    if case.key.is_compromised {
         return refuse("a certificate of the CSR's key was revoked because the key was compromised; make a new key");
     }
     Ok(())
@@ -139,21 +139,9 @@ async fn load(ctx: &Context, request: &AccountRequest, id: OrderId, csr: &Csr) -
                 }
                 None => (None, Vec::new()),
             };
-            let key_is_an_account = match thumbprint {
-                Some(thumbprint) => accounts::find_by_thumbprint(tx, &thumbprint).await?.is_some(),
-                None => false,
-            };
-            let key_is_compromised = certificates::is_compromised(tx, &spki_sha256).await?;
+            let key = certificates::key_standing(tx, thumbprint.as_ref(), &spki_sha256).await?;
             let policy = Arc::clone(&policy);
-            Ok::<_, FlowError>(Case {
-                order,
-                authorizations,
-                predecessor,
-                unconfirmed,
-                key_is_an_account,
-                key_is_compromised,
-                policy,
-            })
+            Ok::<_, FlowError>(Case { order, authorizations, predecessor, unconfirmed, key, policy })
         })
         .await
 }

@@ -3,6 +3,7 @@
 mod load;
 mod search;
 
+use pki_core::acme::jwk::Thumbprint;
 use pki_core::ids::{CertificateId, DeviceId, IssuerId, ProfileName, Serial};
 use pki_core::issuance::record::{CertificateRecord, CertificateState, Revocation};
 use pki_core::time::Timestamp;
@@ -167,11 +168,28 @@ pub async fn successors(
     tx.rows(sql, &[Value::text(predecessor), limit.into()]).await?.into_iter().map(load).collect()
 }
 
-/// Whether a certificate of this key was revoked because the key was compromised: it must never be certified again.
-pub async fn is_compromised(tx: &mut Tx<'_>, spki_sha256: &[u8; 32]) -> Result<bool, StoreError> {
+/// Whether a key must not be certified: it is the key of an account (RFC 8555 section 11.1), or was compromised. An
+/// account's key is known by its thumbprint, if it can have one.
+pub async fn key_standing(
+    tx: &mut Tx<'_>,
+    thumbprint: Option<&Thumbprint>,
+    spki_sha256: &[u8; 32],
+) -> Result<KeyStanding, StoreError> {
     // 1 is keyCompromise (RFC 5280 section 5.3.1), and the condition of the index
-    let sql = "SELECT 1 FROM certificate WHERE spki_sha256 = $1 AND revocation_reason = 1 LIMIT 1";
-    Ok(tx.row(sql, &[spki_sha256.as_slice().into()]).await?.is_some())
+    let sql = "SELECT (SELECT count(*) FROM account WHERE thumbprint = $1), \
+               (SELECT count(*) FROM certificate WHERE spki_sha256 = $2 AND revocation_reason = 1)";
+    let row = tx.row(sql, &[Value::maybe(thumbprint), spki_sha256.as_slice().into()]).await?;
+    let mut fields = row.ok_or_else(|| StoreError::fault("counting had no answer"))?.fields(TABLE);
+    Ok(KeyStanding { is_an_accounts: fields.int()? > 0, is_compromised: fields.int()? > 0 })
+}
+
+/// What is known of a key that is to be certified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyStanding {
+    /// It signs the requests of an account.
+    pub is_an_accounts: bool,
+    /// A certificate of it was revoked for keyCompromise.
+    pub is_compromised: bool,
 }
 
 /// What an issuer's list tells, by serial number: of one shard, or of all. Certificates that ended before

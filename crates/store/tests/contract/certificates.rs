@@ -4,7 +4,7 @@ use pki_core::ids::{CertificateId, DeviceId, IssuerId};
 use pki_core::issuance::record::{CertificateRecord, CertificateState, Revocation, Source};
 use pki_core::revocation::Reason;
 use pki_core::time::Timestamp;
-use store::certificates::{self, Filter, NameFilter, StateFilter};
+use store::certificates::{self, Filter, KeyStanding, NameFilter, StateFilter};
 use store::{Store, StoreError, devices};
 
 use crate::fixtures::{at, certificate, device, dns, entropy, ip, issuer, read, stored_account, write};
@@ -258,10 +258,17 @@ async fn compromised_keys_are_known(store: &Store) {
         certificate.spki_sha256 = [number; 32];
         certificate.state = revoked(5, reason);
         stored(store, &certificate).await;
-        let known = read(store, async move |tx| certificates::is_compromised(tx, &[number; 32]).await).await;
-        assert_eq!(known, reason == Some(Reason::KeyCompromise), "{reason:?}");
+        let known = read(store, async move |tx| certificates::key_standing(tx, None, &[number; 32]).await).await;
+        assert_eq!(known.is_compromised, reason == Some(Reason::KeyCompromise), "{reason:?}");
+        assert!(!known.is_an_accounts);
     }
-    assert!(!read(store, async |tx| certificates::is_compromised(tx, &[9; 32]).await).await);
+    let account = stored_account(store).await;
+    let (own, other) = (account.thumbprint, crate::fixtures::account().thumbprint);
+    for (thumbprint, is_an_accounts) in [(own, true), (other, false)] {
+        let known =
+            async move |tx: &mut store::Tx<'_>| certificates::key_standing(tx, Some(&thumbprint), &[9; 32]).await;
+        assert_eq!(read(store, known).await, KeyStanding { is_an_accounts, is_compromised: false });
+    }
 }
 
 async fn successors_are_found(store: &Store) {
