@@ -113,7 +113,7 @@ async fn first_gateway(started: &Started) -> Result<String, BuildError> {
     let ctx = &started.http.ctx;
     let policy = ctx.policy();
     let profile = "gateway".parse()?;
-    let zone = policy.profile(&profile).and_then(|gateway| gateway.identifiers.dns_suffix.first().cloned());
+    let zone = policy.profile(&profile).and_then(|gateway| gateway.identifiers.dns_suffix().next().cloned());
     let zone = zone.ok_or("the policy has no profile `gateway` with a zone")?;
     let new = NewDevice {
         name: "gw-1".parse()?,

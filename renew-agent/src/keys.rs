@@ -118,6 +118,10 @@ impl NodeKey {
             params.subject_alt_names.push(match name {
                 Identifier::Dns(dns) => SanType::DnsName(unusable("the request", dns.as_str().try_into())?),
                 Identifier::Ip(ip) => SanType::IpAddress(*ip),
+                Identifier::Uri(uri) => SanType::URI(unusable("the request", uri.as_str().try_into())?),
+                Identifier::Email(email) => SanType::Rfc822Name(unusable("the request", email.as_str().try_into())?),
+                // no configuration asks for one
+                Identifier::Permanent(_) => continue,
             });
         }
         let request = unusable("the request", params.serialize_request(&self.0))?;

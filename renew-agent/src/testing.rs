@@ -60,6 +60,7 @@ impl TestCa {
             .map(|name| match name {
                 Identifier::Dns(dns) => SanType::DnsName(dns.as_str().try_into().unwrap()),
                 Identifier::Ip(ip) => SanType::IpAddress(*ip),
+                other => panic!("{other} is no name of tests"),
             })
             .collect();
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];

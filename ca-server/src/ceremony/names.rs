@@ -86,6 +86,8 @@ impl Names {
             match name {
                 Identifier::Dns(name) => zones.push(name.clone()),
                 Identifier::Ip(address) => networks.push(IpNet::from(*address)),
+                // a CA is reached at hosts only
+                Identifier::Uri(_) | Identifier::Email(_) | Identifier::Permanent(_) => {}
             }
         }
         self.constraints = Some(NameConstraints::permitting(&zones, &networks));

@@ -63,6 +63,7 @@ pub async fn add(ctx: &Context, new: NewDevice, life: Option<Duration>, actor: &
         profile: new.profile,
         dns: new.dns,
         ips: new.ips,
+        labels: std::collections::BTreeMap::new(),
         state: DeviceState::Registered,
         created_at: now,
         last_seen_at: None,
@@ -101,7 +102,7 @@ fn check_profile(ctx: &Context, device: &Device) -> Result<(), FlowError> {
         return Err(FlowError::problem(ProblemKind::Malformed, detail));
     }
     let requester = Requester::Bound { device: Some(device) };
-    let asked = Request { profile: &device.profile, identifiers: &identifiers, key: None, requester };
+    let asked = Request { profile: &device.profile, identifiers: &identifiers, key: None, requester, held: None };
     Ok(ctx.policy().decide(&asked).map(drop)?)
 }
 

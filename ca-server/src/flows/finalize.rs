@@ -11,8 +11,9 @@ use pki_core::ids::{CertificateId, LineageId, OrderId, Serial};
 use pki_core::issuance::plan::{PlanError, PlanRequest, Planned, plan};
 use pki_core::issuance::record::{CertificateRecord, CertificateState, Source};
 use pki_core::policy::Policy;
-use pki_core::policy::decide::{Approved, Request, Requester};
+use pki_core::policy::decide::{Approved, Held, Request, Requester};
 use pki_core::x509::csr::Csr;
+use pki_core::x509::name::Identifier;
 use store::certificates::KeyStanding;
 use store::{audit, authorizations, certificates, orders};
 
@@ -20,7 +21,7 @@ use super::authenticate::AccountRequest;
 use super::issue::{self, Finished, Recorded};
 use super::order::is_proven_for;
 use super::record::{With, event};
-use super::{Context, FlowError, replace};
+use super::{Context, FlowError, held, replace};
 
 /// What the order has become.
 #[derive(Debug)]
@@ -78,13 +79,17 @@ async fn begin(
     }
     check_key(&case)?;
     case.order.begin_finalize(csr.identifiers(), &case.authorizations, ctx.now())?;
-    let approved = decide(request, &case, csr)?;
-    if let Some(again) = replace::same_again(&case.order, &csr.public_key().spki_sha256(), &case.unconfirmed) {
+    let held = match case.policy.profile(&case.order.profile) {
+        Some(profile) => held::count(ctx, request, profile).await?,
+        None => None,
+    };
+    let approved = decide(request, &case, csr, held)?;
+    if let Some(again) = replace::same_again(&case.order, csr, &case.unconfirmed) {
         adopt(ctx, request, case.order.clone(), again.id).await?;
         return Ok(None);
     }
     let planned = plan_certificate(ctx, &case.order, &approved, csr)?;
-    let record = describe(ctx, request, &case, csr, &planned);
+    let record = describe(ctx, request, &case, csr, &planned, &approved);
     let order = case.order.processing(record.id)?;
     let actor = format!("account:{}", request.account().id);
     failpoint!("ca.finalize.decided");
@@ -154,7 +159,10 @@ async fn is_repeated(ctx: &Context, order: &Order, csr: &Csr) -> Result<bool, Fl
     let mut ordered: Vec<_> = order.identifiers.iter().map(|ordered| &ordered.identifier).collect();
     ordered.sort();
     let is_same = csr.identifiers().iter().eq(ordered);
-    Ok(is_same && found.is_some_and(|record| record.spki_sha256 == csr.public_key().spki_sha256()))
+    let same_further =
+        |record: &CertificateRecord| record.identifiers.iter().filter(|name| !name.is_orderable()).eq(csr.further());
+    let same_key = |record: &CertificateRecord| record.spki_sha256 == csr.public_key().spki_sha256();
+    Ok(is_same && found.is_some_and(|record| same_key(&record) && same_further(&record)))
 }
 
 async fn reread(ctx: &Context, id: OrderId) -> Result<Finalized, FlowError> {
@@ -178,14 +186,16 @@ fn certificate_of(order: &Order) -> Option<CertificateId> {
 
 /// Policy, anew: profiles and device records may have changed since the order was made. What each authorization rests
 /// on must still be good enough: a name in the device record now, or a challenge that the profile accepts now.
-fn decide(request: &AccountRequest, case: &Case, csr: &Csr) -> Result<Approved, FlowError> {
-    let identifiers: Vec<_> = case.order.identifiers.iter().map(|ordered| ordered.identifier.clone()).collect();
+/// The names that no order can name stand in the CSR only, and are decided here for the first time.
+fn decide(request: &AccountRequest, case: &Case, csr: &Csr, held: Option<Held>) -> Result<Approved, FlowError> {
+    let ordered = case.order.identifiers.iter().map(|ordered| ordered.identifier.clone());
+    let identifiers: Vec<_> = ordered.chain(csr.further().iter().cloned()).collect();
     let requester = match request.account().binding {
         Some(_) => Requester::Bound { device: request.device() },
         None => Requester::Unbound,
     };
-    let asked =
-        Request { profile: &case.order.profile, identifiers: &identifiers, key: Some(csr.public_key()), requester };
+    let (profile, key) = (&case.order.profile, Some(csr.public_key()));
+    let asked = Request { profile, identifiers: &identifiers, key, requester, held };
     let approved = case.policy.decide(&asked)?;
     for authorization in &case.authorizations {
         let is_good = match authorization.proof {
@@ -218,6 +228,10 @@ fn plan_certificate(ctx: &Context, order: &Order, approved: &Approved, csr: &Csr
 pub(super) fn refused(error: PlanError) -> FlowError {
     let kind = match &error {
         PlanError::Constraints(_) | PlanError::NoNames => ProblemKind::RejectedIdentifier,
+        PlanError::OtherIssuer { .. }
+        | PlanError::CaProfile(_)
+        | PlanError::NothingToStaple(_)
+        | PlanError::SubjectOutside => ProblemKind::InvalidProfile,
         PlanError::NotBeforeTooEarly { .. }
         | PlanError::NotBeforeTooLate { .. }
         | PlanError::NotAfterTooLate { .. }
@@ -235,8 +249,21 @@ pub(super) fn refused(error: PlanError) -> FlowError {
     FlowError::problem(kind, error.to_string())
 }
 
+/// The order's names in its order, and behind them those of the CSR.
+fn named(order: &Order, approved: &Approved) -> Vec<Identifier> {
+    let further = approved.identifiers().iter().filter(|name| !name.is_orderable()).cloned();
+    order.identifiers.iter().map(|ordered| ordered.identifier.clone()).chain(further).collect()
+}
+
 /// The row that remembers the certificate.
-fn describe(ctx: &Context, request: &AccountRequest, case: &Case, csr: &Csr, planned: &Planned) -> CertificateRecord {
+fn describe(
+    ctx: &Context,
+    request: &AccountRequest,
+    case: &Case,
+    csr: &Csr,
+    planned: &Planned,
+    approved: &Approved,
+) -> CertificateRecord {
     let now = ctx.now();
     let predecessor = case.predecessor.as_ref();
     CertificateRecord {
@@ -251,7 +278,7 @@ fn describe(ctx: &Context, request: &AccountRequest, case: &Case, csr: &Csr, pla
         profile: case.order.profile.clone(),
         policy_revision: case.policy.revision().to_owned(),
         epoch: ctx.epoch,
-        identifiers: case.order.identifiers.iter().map(|ordered| ordered.identifier.clone()).collect(),
+        identifiers: named(&case.order, approved),
         spki_sha256: csr.public_key().spki_sha256(),
         not_before: planned.not_before(),
         not_after: planned.not_after(),

@@ -17,6 +17,7 @@ mod error;
 pub mod finalize;
 pub mod handover;
 pub mod health;
+mod held;
 pub mod inventory;
 pub mod issue;
 pub mod key_change;

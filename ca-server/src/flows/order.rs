@@ -11,7 +11,7 @@ use pki_core::audit::AuditEvent;
 use pki_core::ids::{AccountId, OrderId, ProfileName};
 use pki_core::issuance::plan::{PlanError, begin_for, clock_difference};
 use pki_core::issuance::record::CertificateRecord;
-use pki_core::policy::decide::{Approved, Request, Requester};
+use pki_core::policy::decide::{Approved, Held, Request, Requester};
 use pki_core::policy::profile::Profile;
 use pki_core::time::Timestamp;
 use store::{Tx, audit, authorizations, certificates, orders};
@@ -19,7 +19,7 @@ use store::{Tx, audit, authorizations, certificates, orders};
 use super::authenticate::AccountRequest;
 use super::finalize::refused;
 use super::record::{With, event};
-use super::{Context, FlowError, account, replace};
+use super::{Context, FlowError, account, held, replace};
 
 /// What a proven authorization must have left to be used again.
 const ENOUGH_LIFE: Duration = Duration::from_secs(600);
@@ -43,7 +43,10 @@ pub struct NewOrder {
 pub async fn create(ctx: &Context, request: &AccountRequest, new: NewOrder) -> Result<Order, FlowError> {
     account::require_terms(ctx, request.account())?;
     let identifiers = parse_identifiers(&new.identifiers, ctx.limits.max_identifiers)?;
-    let approved = decide(ctx, request, &identifiers, new.profile.as_deref())?;
+    let mut approved = decide(ctx, request, &identifiers, new.profile.as_deref(), None)?;
+    if let Some(held) = held::count(ctx, request, approved.profile()).await? {
+        approved = decide(ctx, request, &identifiers, new.profile.as_deref(), Some(held))?;
+    }
     let now = ctx.now();
     refuse_after_grace(ctx, request, approved.profile()).await?;
     let (not_before, not_after) = (time(new.not_before.as_deref())?, time(new.not_after.as_deref())?);
@@ -103,6 +106,7 @@ pub(super) fn decide(
     request: &AccountRequest,
     identifiers: &[OrderedIdentifier],
     profile: Option<&str>,
+    held: Option<Held>,
 ) -> Result<Approved, FlowError> {
     let policy = ctx.policy();
     let requester = match request.account().binding {
@@ -117,7 +121,7 @@ pub(super) fn decide(
         })?,
     };
     let identifiers: Vec<_> = identifiers.iter().map(|ordered| ordered.identifier.clone()).collect();
-    let asked = Request { profile: &name, identifiers: &identifiers, key: None, requester };
+    let asked = Request { profile: &name, identifiers: &identifiers, key: None, requester, held };
     Ok(policy.decide(&asked)?)
 }
 

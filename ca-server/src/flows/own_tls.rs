@@ -1,5 +1,6 @@
 //! The CA's own TLS certificate: issued by itself, like any other, under a profile that no request can reach.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use pki_core::ids::{CertificateId, LineageId, Serial, SiteName};
@@ -20,8 +21,13 @@ pub async fn issue(ctx: &Context, names: &[Identifier], key: &PublicKey) -> Resu
     let policy = own_policy(names)?;
     let profile =
         policy.profiles().next().ok_or_else(|| FlowError::Internal("the CA's own profile is gone".to_owned()))?;
-    let asked =
-        Request { profile: &profile.name, identifiers: names, key: Some(key), requester: Requester::Administrator };
+    let asked = Request {
+        profile: &profile.name,
+        identifiers: names,
+        key: Some(key),
+        requester: Requester::Administrator,
+        held: None,
+    };
     let approved = policy.decide(&asked).map_err(|denial| FlowError::Internal(denial.to_string()))?;
     let now = ctx.now();
     let request = PlanRequest {
@@ -93,27 +99,39 @@ fn own_policy(names: &[Identifier]) -> Result<Policy, FlowError> {
 
 fn own_profile(names: &[Identifier]) -> ProfileDocument {
     let dns = names.iter().filter_map(|name| match name {
-        Identifier::Dns(name) => Some(DnsRule::Exact(name.to_string())),
-        Identifier::Ip(_) => None,
+        Identifier::Dns(name) => Some(DnsRule::exact(name.as_str())),
+        _ => None,
     });
     let ip = names.iter().filter_map(|name| match name {
         Identifier::Ip(IpAddr::V4(address)) => Some(format!("{address}/32")),
         Identifier::Ip(IpAddr::V6(address)) => Some(format!("{address}/128")),
-        Identifier::Dns(_) => None,
+        _ => None,
     });
     ProfileDocument {
         api_version: API_VERSION.to_owned(),
         kind: KIND.to_owned(),
         metadata: Metadata { name: "ca-server".to_owned(), description: "The CA's own TLS certificate".to_owned() },
         spec: Spec {
-            identifiers: Identifiers { dns: dns.collect(), wildcards: false, ip: ip.collect() },
+            enabled: true,
+            issuer: None,
+            templates: BTreeMap::new(),
+            identifiers: Identifiers { dns: dns.collect(), ip: ip.collect(), ..Identifiers::default() },
             keys: Keys::default(),
-            usage: Usage { extended_key_usage: vec!["serverAuth".to_owned()] },
+            usage: Usage { extended_key_usage: vec!["serverAuth".to_owned()], key_usage: Vec::new() },
             common_name: false,
+            subject: None,
             lifetime: "30d".to_owned(),
             backdate: "1h".to_owned(),
-            renewal: Renewal { at: 0.5, grace: "1d".to_owned() },
-            requires: Requires { binding: "none".to_owned(), challenges: vec!["http-01".to_owned()] },
+            renewal: Renewal { at: 0.5, grace: "1d".to_owned(), window: None },
+            requires: Requires {
+                binding: "none".to_owned(),
+                challenges: vec!["http-01".to_owned()],
+                role: None,
+                approval: false,
+            },
+            limits: None,
+            revocation: None,
+            ca: None,
         },
     }
 }

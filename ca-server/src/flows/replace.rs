@@ -6,6 +6,7 @@ use pki_core::acme::renewal_info::CertificateName;
 use pki_core::ids::{CertificateId, IssuerId};
 use pki_core::issuance::record::{CertificateRecord, CertificateState};
 use pki_core::x509::certificate::Certificate;
+use pki_core::x509::csr::Csr;
 use store::{Tx, certificates, issuers, orders};
 
 use super::authenticate::AccountRequest;
@@ -100,19 +101,21 @@ pub(super) async fn unconfirmed(tx: &mut Tx<'_>, replaced: CertificateId) -> Res
     Ok(successors)
 }
 
-/// The successor that has what this order asks for already: the same key and names, by the same profile and account.
+/// The successor that has what this order and its CSR ask for already: the same key and names, by the same profile and
+/// account.
 pub(super) fn same_again<'a>(
     order: &Order,
-    spki_sha256: &[u8; 32],
+    csr: &Csr,
     successors: &'a [CertificateRecord],
 ) -> Option<&'a CertificateRecord> {
-    let mut names: Vec<_> = order.identifiers.iter().map(|ordered| &ordered.identifier).collect();
+    let mut names: Vec<_> = order.identifiers.iter().map(|ordered| &ordered.identifier).chain(csr.further()).collect();
     names.sort();
+    let spki_sha256 = csr.public_key().spki_sha256();
     successors.iter().find(|successor| {
         let mut theirs: Vec<_> = successor.identifiers.iter().collect();
         theirs.sort();
         matches!(successor.state, CertificateState::Issued { .. })
-            && successor.spki_sha256 == *spki_sha256
+            && successor.spki_sha256 == spki_sha256
             && successor.account == Some(order.account)
             && successor.profile == order.profile
             && theirs == names

@@ -58,6 +58,7 @@ async fn addresses(validator: &Validator, host: &Identifier) -> Result<Vec<IpAdd
     let name = match host {
         Identifier::Ip(address) => return Ok(vec![*address]),
         Identifier::Dns(name) => name,
+        other => return Err(Failure::permanent(ProblemKind::Malformed, format!("{other} is no host"))),
     };
     let found = validator.resolver.addresses(name).await?;
     let (v6, v4): (Vec<_>, Vec<_>) = found.into_iter().partition(IpAddr::is_ipv6);

@@ -21,7 +21,7 @@ pub(super) async fn validate(
 ) -> Result<Seen, Failure> {
     let place = match expectation.identifier {
         Identifier::Dns(name) => place(kind, name, expectation.account_url),
-        Identifier::Ip(_) => None,
+        _ => None,
     };
     let place = place.ok_or_else(|| {
         let detail = format!("{} cannot be proven by {}", expectation.identifier, kind.as_str());

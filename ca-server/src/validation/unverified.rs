@@ -31,6 +31,7 @@ fn server_name(host: &Identifier) -> Result<ServerName<'static>, String> {
         Identifier::Ip(IpAddr::V4(address)) => Ok(ServerName::from(*address)),
         Identifier::Ip(IpAddr::V6(address)) => Ok(ServerName::from(*address)),
         Identifier::Dns(name) => ServerName::try_from(name.to_string()).map_err(|error| error.to_string()),
+        other => Err(format!("{other} is no host")),
     }
 }
 

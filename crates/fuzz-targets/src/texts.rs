@@ -29,16 +29,20 @@ pub fn policy(input: &[u8]) {
 
 /// What the fields of a checked profile promise.
 fn promises(profile: &Profile) {
-    assert!(!profile.extended_key_usage.is_empty());
+    assert_eq!(profile.extended_key_usage.is_empty(), profile.ca.is_some());
     assert!(profile.lifetime >= Duration::from_secs(10) && profile.backdate <= profile.lifetime / 10);
     assert!((100..=750).contains(&profile.renew_at_permille));
-    assert_eq!(profile.challenges.is_empty(), profile.binding == BindingRule::Device);
+    let provable = profile.binding == BindingRule::Device || profile.role.is_some();
+    assert!(provable || !profile.challenges.is_empty());
     let client = profile.extended_key_usage.contains(&ExtendedKeyUsage::ClientAuth);
-    assert!(!client || profile.binding != BindingRule::None, "client certificates for everyone");
+    assert!(
+        !client || profile.binding != BindingRule::None || profile.role.is_some(),
+        "client certificates for everyone"
+    );
     let names = &profile.identifiers;
-    assert!(!names.dns_exact.is_empty() || !names.dns_suffix.is_empty() || !names.ip.is_empty());
-    assert!(names.dns_suffix.iter().all(|zone| !zone.is_wildcard()));
-    assert!(names.ip.iter().all(|network| network.trunc() == *network));
+    assert!(!names.rules().is_empty() || profile.ca.is_some());
+    assert!(names.dns_suffix().all(|zone| !zone.is_wildcard()));
+    assert!(names.networks().all(|network| network.trunc() == *network));
 }
 
 /// `ca-server.toml`.

@@ -84,8 +84,8 @@ csr refused-sha1-rsa rsa / $san -sha1
 csr refused-md5-rsa rsa / $san -md5
 csr refused-salt rsa / $san -sha256 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:20
 csr refused-ca p256 / "$san\nbasicConstraints=critical,CA:TRUE"
-csr refused-email p256 / 'subjectAltName=DNS:gw-1.site.test,email:a@site.test'
-csr refused-uri p256 / 'subjectAltName=URI:https://site.test/'
+csr email p256 / 'subjectAltName=DNS:gw-1.site.test,email:a@site.test'
+csr uri p256 / 'subjectAltName=URI:https://site.test/'
 csr refused-other p256 / 'subjectAltName=otherName:1.3.6.1.4.1.311.20.2.3;UTF8:a@site.test'
 csr refused-underscore p256 / 'subjectAltName=DNS:gw_1.site.test'
 csr refused-dot p256 / 'subjectAltName=DNS:gw-1.site.test.'

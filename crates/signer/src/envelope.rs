@@ -20,6 +20,8 @@ use crate::error::SignError;
 
 const DAY: Duration = Duration::from_secs(86_400);
 const MAX_CHECKPOINT: usize = 4096;
+/// `id-on-permanentIdentifier` (RFC 4043).
+const PERMANENT_IDENTIFIER: &str = "1.3.6.1.5.5.7.8.3";
 
 /// The limits that a signer keeps by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,7 +150,15 @@ impl Envelope {
                     _ => Ok(()),
                 }
             }
-            (other, _) => Err(format!("it has a name that is neither DNS name nor IP address ({other})")),
+            (GeneralName::URI(uri), Some(permitted)) if !permitted.holds_uri(uri) => {
+                Err(format!("the host of {uri} lies outside the names this CA may certify"))
+            }
+            (GeneralName::RFC822Name(address), Some(permitted)) if !permitted.holds_mailbox(address) => {
+                Err(format!("the domain of {address} lies outside the names this CA may certify"))
+            }
+            (GeneralName::URI(_) | GeneralName::RFC822Name(_), _) => Ok(()),
+            (GeneralName::OtherName(kind, _), _) if kind.to_id_string() == PERMANENT_IDENTIFIER => Ok(()),
+            (other, _) => Err(format!("it has a name of a type that is not certified here ({other})")),
         })
     }
 }
@@ -159,6 +169,25 @@ impl PermittedNames {
         let holds =
             |zone: &String| name.strip_suffix(zone.as_str()).is_some_and(|left| left.is_empty() || left.ends_with('.'));
         self.dns.iter().any(|zone| zone.is_empty() || holds(zone))
+    }
+
+    /// A URI without host, such as `urn:...`, names nothing that a constraint could be about.
+    fn holds_uri(&self, uri: &str) -> bool {
+        let Some((_, rest)) = uri.split_once("://") else { return true };
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        let (host, is_v6) = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            Some((address, _)) => (address, true),
+            None => (host.split(':').next().unwrap_or_default(), false),
+        };
+        match host.parse::<IpAddr>() {
+            Ok(address) => self.holds_address(address),
+            Err(_) => !is_v6 && self.holds_dns(&host.to_ascii_lowercase()),
+        }
+    }
+
+    fn holds_mailbox(&self, address: &str) -> bool {
+        address.rsplit_once('@').is_some_and(|(_, domain)| self.holds_dns(&domain.to_ascii_lowercase()))
     }
 
     fn holds_address(&self, address: IpAddr) -> bool {
@@ -277,6 +306,21 @@ mod tests {
         for outside in ["evilsite.test", "test", "site.test.evil", "*.test", ""] {
             assert!(!permitted.holds_dns(outside), "{outside}");
         }
+        for inside in ["spiffe://site.test/x", "https://a.site.test:8443/x?y", "opc.tcp://10.1.1.1:4840", "urn:x:y"] {
+            assert!(permitted.holds_uri(inside), "{inside}");
+        }
+        for outside in [
+            "spiffe://evil.test/site.test",
+            "https://site.test@evil.test/",
+            "https://evil.test?site.test",
+            "https://evil.test#.site.test",
+            "opc.tcp://11.1.1.1:4840",
+            "https://[2001:db8::1]/",
+            "https://",
+        ] {
+            assert!(!permitted.holds_uri(outside), "{outside}");
+        }
+        assert!(permitted.holds_mailbox("a@site.test") && !permitted.holds_mailbox("a@evil.test"));
         assert!(permitted.holds_address("10.9.9.9".parse().unwrap()));
         assert!(!permitted.holds_address("11.0.0.1".parse().unwrap()));
     }

@@ -1,5 +1,6 @@
 //! Device records.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use pki_core::device::{Device, DeviceState};
@@ -163,6 +164,7 @@ fn gather(rows: Vec<Row>) -> Result<Vec<Device>, StoreError> {
         match (gathered.last_mut(), name) {
             (Some(last), Identifier::Dns(name)) => last.dns.push(name),
             (Some(last), Identifier::Ip(address)) => last.ips.push(address),
+            (Some(_), other) => return Err(fields.corrupt(format!("a device has no {} name", other.kind()))),
             (None, _) => {}
         }
     }
@@ -187,6 +189,7 @@ fn load(fields: &mut Fields) -> Result<Device, StoreError> {
         profile: fields.parse()?,
         dns: Vec::new(),
         ips: Vec::new(),
+        labels: BTreeMap::new(),
         state: load_state(fields)?,
         created_at: fields.time()?,
         last_seen_at: fields.maybe_time()?,

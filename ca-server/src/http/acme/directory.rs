@@ -46,7 +46,7 @@ pub(super) async fn of_profile_as_get(
 
 fn describe_profile(http: &Http, urls: &Urls, profile: &str) -> Result<Json<Directory>, HttpError> {
     let profile: ProfileName = profile.parse().map_err(|_| HttpError::not_found("profile"))?;
-    if http.ctx.policy().profile(&profile).is_none() {
+    if !http.ctx.policy().profile(&profile).is_some_and(|profile| profile.is_offered()) {
         return Err(HttpError::not_found("profile"));
     }
     Ok(Json(describe(http, urls, Some(&profile))))
@@ -56,7 +56,9 @@ fn describe(http: &Http, urls: &Urls, profile: Option<&ProfileName>) -> Director
     let service = &http.ctx.service;
     let told = |text: &String| (!text.is_empty()).then(|| text.clone());
     let policy = http.ctx.policy();
-    let offered = policy.profiles().filter(|offered| profile.is_none_or(|profile| *profile == offered.name));
+    let offered = policy
+        .profiles()
+        .filter(|offered| offered.is_offered() && profile.is_none_or(|profile| *profile == offered.name));
     let profiles: BTreeMap<String, String> =
         offered.map(|profile| (profile.name.to_string(), profile.description.clone())).collect();
     Directory {

@@ -94,7 +94,7 @@ impl ChallengeKind {
     /// not in the DNS (RFC 8555 section 8.3, RFC 8738 sections 5 to 7).
     pub fn can_prove(self, identifier: &Identifier) -> bool {
         match self {
-            Self::Http01 | Self::TlsAlpn01 => !identifier.is_wildcard(),
+            Self::Http01 | Self::TlsAlpn01 => identifier.is_orderable() && !identifier.is_wildcard(),
             Self::Dns01 | Self::DnsAccount01 | Self::DnsPersist01 => matches!(identifier, Identifier::Dns(_)),
         }
     }

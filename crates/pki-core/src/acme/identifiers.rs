@@ -25,7 +25,7 @@ pub fn parse_identifiers<K: AsRef<str>, V: AsRef<str>>(
     let mut seen = BTreeSet::new();
     let (mut read, mut wrong) = (Vec::new(), Vec::new());
     for (kind, value) in pairs.iter().map(|(kind, value)| (kind.as_ref(), value.as_ref())) {
-        match Identifier::parse(kind, value) {
+        match Identifier::parse_ordered(kind, value) {
             Err(error) => wrong.push(subproblem(kind, value, &error)),
             Ok(identifier) if seen.insert(identifier.clone()) => {
                 read.push(OrderedIdentifier { identifier, as_sent: value.to_owned() });

@@ -30,6 +30,7 @@ pub fn server_name(identifier: &Identifier) -> String {
             let nibbles = address.octets().into_iter().rev().flat_map(|octet| [octet & 15, octet >> 4]);
             nibbles.map(|nibble| format!("{nibble:x}.")).collect::<String>() + "ip6.arpa"
         }
+        other => other.value(),
     }
 }
 

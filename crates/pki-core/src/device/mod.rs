@@ -2,6 +2,7 @@
 
 mod eab_key;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::ids::{DeviceId, DeviceName, ProfileName, SiteName};
@@ -27,6 +28,8 @@ pub struct Device {
     pub dns: Vec<DnsName>,
     /// IP addresses it may have without challenge.
     pub ips: Vec<IpAddr>,
+    /// What templates of profiles may take from it besides name and site.
+    pub labels: BTreeMap<String, String>,
     /// What it may do.
     pub state: DeviceState,
     /// When it was registered.
@@ -82,7 +85,8 @@ impl Device {
         }
         let id = DeviceId::new(now, entropy);
         let state = DeviceState::Registered;
-        Ok(Self { id, site, name, profile, dns, ips, state, created_at: now, last_seen_at: None, version: 0 })
+        let labels = BTreeMap::new();
+        Ok(Self { id, site, name, profile, dns, ips, labels, state, created_at: now, last_seen_at: None, version: 0 })
     }
 
     /// An account is bound to it. One that is enrolled already stays so since then: a device has many accounts in
@@ -128,6 +132,7 @@ impl Device {
         match identifier {
             Identifier::Dns(name) => self.dns.contains(name),
             Identifier::Ip(address) => self.ips.contains(address),
+            Identifier::Uri(_) | Identifier::Email(_) | Identifier::Permanent(_) => false,
         }
     }
 

@@ -1,15 +1,15 @@
-//! The decision: one request against one profile. What no rule allows is denied.
+//! The decision: one request against one profile. What no rule allows is denied, and either answer names its rule.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::acme::authorization::Proof;
-use crate::acme::challenge::ChallengeKind;
 use crate::acme::problem::{Problem, ProblemKind, Subproblem};
 use crate::device::Device;
 use crate::ids::ProfileName;
 use crate::policy::Policy;
-use crate::policy::profile::{BindingRule, Profile};
+use crate::policy::checks::{self, Case};
+use crate::policy::profile::{IdentifierRule, Profile};
 use crate::x509::key::PublicKey;
 use crate::x509::name::Identifier;
 
@@ -24,6 +24,17 @@ pub struct Request<'a> {
     pub key: Option<&'a PublicKey>,
     /// Who.
     pub requester: Requester<'a>,
+    /// What the requester has by this profile already; needed with a key, where [`Profile::limits`] says so.
+    pub held: Option<Held>,
+}
+
+/// What a device or an account has by one profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Held {
+    /// Certificates that are valid now.
+    pub active: u64,
+    /// Certificates issued within the time that the profile's limit is about.
+    pub issued: u64,
 }
 
 /// Who asks.
@@ -40,13 +51,37 @@ pub enum Requester<'a> {
     Administrator,
 }
 
+impl<'a> Requester<'a> {
+    /// The device that asks, if one does.
+    pub const fn device(self) -> Option<&'a Device> {
+        match self {
+            Requester::Bound { device } => device,
+            Requester::Unbound | Requester::Administrator => None,
+        }
+    }
+}
+
 /// The proof that policy allows a certificate; only [`Policy::decide`] makes one.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Approved {
     profile: Arc<Profile>,
     identifiers: Vec<Identifier>,
+    /// As many as names, in the same order: where the rule stands in the profile.
+    rules: Vec<String>,
     proof: Proof,
+    subject: SubjectWish,
+}
+
+/// What the profile says of the subject, filled in for this requester.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SubjectWish {
+    /// CN.
+    pub common_name: Option<String>,
+    /// O.
+    pub organization: Option<String>,
+    /// OU.
+    pub organizational_unit: Option<String>,
 }
 
 impl Approved {
@@ -60,10 +95,21 @@ impl Approved {
         &self.identifiers
     }
 
+    /// The rule of the profile that allows this name, as `dns[1] suffix site.test`.
+    pub fn rule(&self, identifier: &Identifier) -> Option<&str> {
+        let place = self.identifiers.iter().position(|one| one == identifier)?;
+        self.rules.get(place).map(String::as_str)
+    }
+
     /// What proves the account's right to this name. An account bound to a device gets names of the device's record
     /// only, so it is the same for all names. Of an administrator nothing is asked, whatever this says.
     pub fn proof(&self, _identifier: &Identifier) -> Proof {
         self.proof
+    }
+
+    /// The subject, when the profile says one; none leaves it to the names.
+    pub fn subject(&self) -> Option<&SubjectWish> {
+        self.profile.subject.is_some().then_some(&self.subject)
     }
 }
 
@@ -71,26 +117,26 @@ impl Approved {
 impl Approved {
     /// An approval without a decision, for the tests of what comes after.
     pub(crate) fn for_test(profile: Arc<Profile>, identifiers: Vec<Identifier>) -> Self {
-        Self { profile, identifiers, proof: Proof::Challenge }
+        Self { profile, identifiers, rules: Vec::new(), proof: Proof::Challenge, subject: SubjectWish::default() }
     }
 }
 
-/// A request that no rule allows, and the rule that was missing.
+/// Why policy denies a certificate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{detail} (rule {rule})")]
 pub struct Denial {
-    /// The rule, as `requires.binding`.
+    /// The rule that decided, as `identifiers.allowed`.
     pub rule: &'static str,
-    /// The type of problem to answer with.
+    /// What it is in ACME's words.
     pub kind: ProblemKind,
-    /// What was asked for, why not, and what to do.
+    /// What is wrong and what to do.
     pub detail: String,
-    /// Each name at fault and what is wrong with it.
+    /// Each name at fault, and what is wrong with it.
     pub identifiers: Vec<(Identifier, String)>,
 }
 
 impl Denial {
-    fn new(rule: &'static str, kind: ProblemKind, detail: String) -> Self {
+    pub(super) fn new(rule: &'static str, kind: ProblemKind, detail: String) -> Self {
         Self { rule, kind, detail, identifiers: Vec::new() }
     }
 
@@ -116,147 +162,39 @@ impl Policy {
     /// Whether this requester may have this certificate. Asked at newOrder and again at finalize, with what is known
     /// then: policy and device records change in between.
     pub fn decide(&self, request: &Request<'_>) -> Result<Approved, Denial> {
-        check_standing(request.requester)?;
+        checks::standing(request.requester)?;
         let profile = self.profile(request.profile).ok_or_else(|| self.unknown(request.profile))?;
-        check_binding(profile, request.requester)?;
-        check_identifiers(profile, request)?;
-        check_key(profile, request.key)?;
+        let case = Case { profile, request };
+        checks::ALL.iter().try_for_each(|check| (check.ask)(&case))?;
+        let identifiers: Vec<_> = request.identifiers.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect();
+        let rule = |identifier: &Identifier| case.allowing(identifier).map(IdentifierRule::to_string);
+        let rules = identifiers.iter().map(|identifier| rule(identifier).unwrap_or_default()).collect();
         Ok(Approved {
             profile: Arc::clone(profile),
-            identifiers: request.identifiers.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect(),
-            proof: if bound_device(request.requester).is_some() { Proof::Device } else { Proof::Challenge },
+            subject: checks::fill_subject(&case)?,
+            rules,
+            identifiers,
+            proof: if request.requester.device().is_some() { Proof::Device } else { Proof::Challenge },
         })
     }
 
     /// The profile of a request that names none: that of the device's record, else `server`, else the only one this
     /// requester can use.
     pub fn default_profile_for(&self, requester: Requester<'_>) -> Option<&Arc<Profile>> {
-        if let Some(device) = bound_device(requester) {
+        if let Some(device) = requester.device() {
             return self.profile(&device.profile);
         }
-        let usable = |profile: &&Arc<Profile>| check_binding(profile, requester).is_ok();
+        let usable = |profile: &&Arc<Profile>| profile.is_offered() && checks::may_use(profile, requester);
         self.fallback().filter(usable).or_else(|| {
             let mut all = self.profiles().filter(usable);
             all.next().filter(|_| all.next().is_none())
         })
     }
 
-    fn unknown(&self, name: &ProfileName) -> Denial {
+    pub(super) fn unknown(&self, name: &ProfileName) -> Denial {
         let known: Vec<&str> = self.profiles().map(|profile| profile.name.as_str()).collect();
         let detail = format!("this CA has no profile `{name}`; it has {}", known.join(", "));
         Denial::new("profile.known", ProblemKind::InvalidProfile, detail)
-    }
-}
-
-const fn bound_device<'a>(requester: Requester<'a>) -> Option<&'a Device> {
-    match requester {
-        Requester::Bound { device } => device,
-        Requester::Unbound | Requester::Administrator => None,
-    }
-}
-
-/// A retired or compromised device gets nothing, whatever its account key still signs.
-fn check_standing(requester: Requester<'_>) -> Result<(), Denial> {
-    match bound_device(requester) {
-        Some(device) if !device.state.is_in_service() => Err(Denial::new(
-            "device.inService",
-            ProblemKind::Unauthorized,
-            format!(
-                "the device `{}` is out of service; an administrator has to bring it back or add it anew",
-                device.name
-            ),
-        )),
-        _ => Ok(()),
-    }
-}
-
-fn check_binding(profile: &Profile, requester: Requester<'_>) -> Result<(), Denial> {
-    let needed = match (profile.binding, requester) {
-        (BindingRule::None, _) | (_, Requester::Administrator) => return Ok(()),
-        (BindingRule::ExternalAccount, Requester::Bound { .. }) => return Ok(()),
-        (BindingRule::Device, Requester::Bound { device: Some(device) }) if device.profile == profile.name => {
-            return Ok(());
-        }
-        (BindingRule::Device, Requester::Bound { device: Some(device) }) => {
-            format!("the device `{}` is registered for the profile `{}`", device.name, device.profile)
-        }
-        (BindingRule::Device, _) => {
-            "it needs an account that is bound to a device: enrol with a token of `ca-server device add`".to_owned()
-        }
-        (BindingRule::ExternalAccount, Requester::Unbound) => {
-            "it needs an account with external account binding: register with a key of `ca-server eab create`"
-                .to_owned()
-        }
-    };
-    let detail = format!("this account may not use the profile `{}`: {needed}", profile.name);
-    Err(Denial::new("requires.binding", ProblemKind::InvalidProfile, detail))
-}
-
-fn check_identifiers(profile: &Profile, request: &Request<'_>) -> Result<(), Denial> {
-    if request.identifiers.is_empty() {
-        let detail = "a certificate without names was asked for; name at least one identifier".to_owned();
-        return Err(Denial::new("identifiers.present", ProblemKind::Malformed, detail));
-    }
-    let outside = faults(request.identifiers, |identifier| outside_profile(profile, identifier));
-    refuse_names("identifiers.allowed", profile, outside)?;
-    if let Some(device) = bound_device(request.requester) {
-        let foreign = faults(request.identifiers, |identifier| outside_record(device, identifier));
-        return refuse_names("device.names", profile, foreign);
-    }
-    if matches!(request.requester, Requester::Administrator) {
-        return Ok(());
-    }
-    let unprovable = faults(request.identifiers, |identifier| unprovable(profile, identifier));
-    refuse_names("requires.challenges", profile, unprovable)
-}
-
-fn faults(identifiers: &[Identifier], fault: impl Fn(&Identifier) -> Option<String>) -> Vec<(Identifier, String)> {
-    identifiers.iter().filter_map(|identifier| Some((identifier.clone(), fault(identifier)?))).collect()
-}
-
-fn refuse_names(rule: &'static str, profile: &Profile, faults: Vec<(Identifier, String)>) -> Result<(), Denial> {
-    let [(first, reason), rest @ ..] = faults.as_slice() else { return Ok(()) };
-    let more = if rest.is_empty() { String::new() } else { format!(", and {} more", rest.len()) };
-    let detail = format!("`{first}` can not be had by the profile `{}`: {reason}{more}", profile.name);
-    Err(Denial { identifiers: faults, ..Denial::new(rule, ProblemKind::RejectedIdentifier, detail) })
-}
-
-fn outside_profile(profile: &Profile, identifier: &Identifier) -> Option<String> {
-    if profile.identifiers.allows(identifier) {
-        return None;
-    }
-    Some(if identifier.is_wildcard() && !profile.identifiers.wildcards {
-        "it allows no wildcards; ask for each name".to_owned()
-    } else {
-        format!(
-            "none of its rules for `{}` identifiers allows it; ask for another name, or have it added to the profile",
-            identifier.kind()
-        )
-    })
-}
-
-fn outside_record(device: &Device, identifier: &Identifier) -> Option<String> {
-    let reason =
-        || format!("it is not in the record of the device `{}`, and a bound account gets no other name", device.name);
-    (!device.has(identifier)).then(reason)
-}
-
-fn unprovable(profile: &Profile, identifier: &Identifier) -> Option<String> {
-    let offered = profile.challenges.iter().any(|kind| kind.can_prove(identifier));
-    let kinds = || profile.challenges.iter().map(|kind| ChallengeKind::as_str(*kind)).collect::<Vec<_>>().join(", ");
-    (!offered).then(|| format!("none of its challenges ({}) can prove control of it", kinds()))
-}
-
-fn check_key(profile: &Profile, key: Option<&PublicKey>) -> Result<(), Denial> {
-    match key.map(PublicKey::algorithm) {
-        Some(algorithm) if !profile.keys.allows(algorithm) => {
-            let detail = format!(
-                "the profile `{}` does not allow a key of type {algorithm}; make one of type {} and send a new CSR",
-                profile.name, profile.keys
-            );
-            Err(Denial::new("keys.allowed", ProblemKind::BadCsr, detail))
-        }
-        _ => Ok(()),
     }
 }
 

@@ -43,6 +43,7 @@ fn device(profile: &str, state: DeviceState) -> Device {
         profile: profile.parse().unwrap(),
         dns: vec!["gw-1.site.test".parse().unwrap(), "outside.example".parse().unwrap()],
         ips: vec!["10.0.0.1".parse().unwrap()],
+        labels: std::collections::BTreeMap::new(),
         state,
         created_at: Timestamp::from_unix_seconds(0),
         last_seen_at: None,
@@ -60,7 +61,7 @@ fn ip(address: &str) -> Identifier {
 
 fn decide(profile: &str, identifiers: &[Identifier], requester: Requester<'_>) -> Result<Approved, Denial> {
     let profile = profile.parse().unwrap();
-    policy().decide(&Request { profile: &profile, identifiers, key: None, requester })
+    policy().decide(&Request { profile: &profile, identifiers, key: None, requester, held: None })
 }
 
 fn rule(outcome: Result<Approved, Denial>) -> &'static str {
@@ -204,7 +205,7 @@ fn keys_have_to_fit_the_profile() {
     let decide = |profile: &str, key: &PublicKey| {
         let (profile, identifiers) = (profile.parse().unwrap(), [dns("a.site.test")]);
         let requester = Requester::Administrator;
-        policy.decide(&Request { profile: &profile, identifiers: &identifiers, key: Some(key), requester })
+        policy.decide(&Request { profile: &profile, identifiers: &identifiers, key: Some(key), requester, held: None })
     };
     assert!(decide("gateway", &ecdsa).is_ok());
     let denial = decide("gateway", &ed).unwrap_err();

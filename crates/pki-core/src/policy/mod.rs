@@ -1,14 +1,22 @@
 //! Who may have which certificate: the document as written, the policy as checked, and the decision.
 //!
-//! [`document`] is what a person wrote, [`profile`] what it means once checked, [`Policy`] all profiles in force,
-//! [`decide`] the one question anybody asks of them. Reading files is the programs' work.
+//! [`document`] is what a person wrote, [`profile`] what it means once checked ([`keys`], [`rules`] and [`template`] are
+//! its parts), [`Policy`] all profiles in force, [`decide`] the one question anybody asks of them, [`explain`] the answer
+//! at length. Reading files is the programs' work.
 
 mod check;
+mod checks;
 pub mod decide;
 pub mod defaults;
 pub mod document;
+pub mod explain;
+pub mod keys;
 pub mod profile;
+pub mod rules;
 mod set;
+pub mod template;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use check::PolicyError;
 pub use set::Policy;

@@ -6,8 +6,13 @@ use ipnet::IpNet;
 
 use crate::acme::challenge::ChallengeKind;
 use crate::ids::ProfileName;
-use crate::x509::key::KeyAlgorithm;
-use crate::x509::name::{DnsName, Identifier};
+use crate::policy::template::Template;
+use crate::x509::name::DnsName;
+
+pub use crate::policy::keys::{Curves, ExtendedKeyUsage, KeyRules, KeyUsage};
+pub use crate::policy::rules::{
+    Allows, DnsForm, EmailForm, IdentifierRule, IdentifierRules, Pattern, PermanentForm, UriForm,
+};
 
 /// One kind of certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,111 +21,130 @@ pub struct Profile {
     pub name: ProfileName,
     /// One sentence for people and for the directory's `meta.profiles`.
     pub description: String,
+    /// Whether anything is issued by it.
+    pub enabled: bool,
+    /// The common name of the CA certificate that has to issue; any when none.
+    pub issuer: Option<String>,
     /// Which names.
     pub identifiers: IdentifierRules,
     /// Which keys.
     pub keys: KeyRules,
-    /// Extended key usage (RFC 5280 section 4.2.1.12); never empty.
+    /// Extended key usage (RFC 5280 section 4.2.1.12); never empty, except for CA certificates.
     pub extended_key_usage: Vec<ExtendedKeyUsage>,
+    /// Key usage (RFC 5280 section 4.2.1.3), as far as the key can do it; empty for what is usual.
+    pub key_usage: Vec<KeyUsage>,
     /// Whether the first DNS name is also written as common name, for old software.
     pub common_name: bool,
+    /// The subject, when it is no name of the certificate.
+    pub subject: Option<SubjectRules>,
     /// notAfter minus notBefore.
     pub lifetime: Duration,
     /// How far notBefore lies in the past; at most a tenth of the lifetime.
     pub backdate: Duration,
     /// When agents renew, in thousandths of the lifetime.
     pub renew_at_permille: u16,
+    /// When other clients are told to renew: begin and end in thousandths of the lifetime; the usual when none.
+    pub renewal_window: Option<(u16, u16)>,
     /// How long after the end a bound device may still renew.
     pub grace: Duration,
     /// Who may ask.
     pub binding: BindingRule,
-    /// The challenges that prove control, when no device record does; never empty unless `binding` is `Device`.
+    /// The role a requester has to have.
+    pub role: Option<Role>,
+    /// Whether a person has to approve each certificate.
+    pub approval: bool,
+    /// The challenges that prove control, when no device record does; never empty unless `binding` is `Device` or a
+    /// role is required.
     pub challenges: Vec<ChallengeKind>,
+    /// How much one holder may have.
+    pub limits: ProfileLimits,
+    /// How it is told that a certificate was revoked.
+    pub revocation: RevocationRules,
+    /// That CA certificates are issued, and which.
+    pub ca: Option<CaRules>,
 }
 
-/// Names a profile allows. A name is allowed when any rule fits.
+/// The subject of certificates.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct IdentifierRules {
-    /// Names exactly.
-    pub dns_exact: Vec<DnsName>,
-    /// Zones whose every name is allowed, the zone itself included.
-    pub dns_suffix: Vec<DnsName>,
-    /// Whether wildcards within those zones are allowed.
-    pub wildcards: bool,
-    /// Networks whose every address is allowed.
-    pub ip: Vec<IpNet>,
+pub struct SubjectRules {
+    /// CN.
+    pub common_name: Option<Template>,
+    /// O.
+    pub organization: Option<Template>,
+    /// OU.
+    pub organizational_unit: Option<Template>,
 }
 
-impl IdentifierRules {
-    /// Whether any rule allows it.
-    pub fn allows(&self, identifier: &Identifier) -> bool {
-        match identifier {
-            Identifier::Dns(name) => self.dns_exact.contains(name) || self.suffix_allows(name),
-            Identifier::Ip(address) => self.ip.iter().any(|network| network.contains(address)),
-        }
-    }
-
-    fn suffix_allows(&self, name: &DnsName) -> bool {
-        (self.wildcards || !name.is_wildcard()) && self.dns_suffix.iter().any(|zone| name.is_within(zone))
-    }
-}
-
-/// Keys a profile allows.
+/// Roles at the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KeyRules {
-    /// ECDSA on P-256, P-384 and P-521.
-    pub ecdsa: bool,
-    /// Ed25519.
-    pub ed25519: bool,
-    /// The least RSA modulus in bits; none forbids RSA.
-    pub rsa_min_bits: Option<u32>,
+pub enum Role {
+    /// Whoever administers this CA.
+    Administrator,
 }
 
-impl KeyRules {
-    /// Whether a key of this type and size is allowed.
-    pub fn allows(&self, algorithm: KeyAlgorithm) -> bool {
-        match algorithm {
-            KeyAlgorithm::EcdsaP256 | KeyAlgorithm::EcdsaP384 | KeyAlgorithm::EcdsaP521 => self.ecdsa,
-            KeyAlgorithm::Ed25519 => self.ed25519,
-            KeyAlgorithm::Rsa { bits } => self.rsa_min_bits.is_some_and(|least| bits >= least),
-        }
-    }
-}
-
-impl std::fmt::Display for KeyRules {
-    /// `ECDSA, Ed25519 or RSA of at least 3072 bits`.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut words = Vec::new();
-        words.extend(self.ecdsa.then(|| "ECDSA".to_owned()));
-        words.extend(self.ed25519.then(|| "Ed25519".to_owned()));
-        words.extend(self.rsa_min_bits.map(|bits| format!("RSA of at least {bits} bits")));
-        f.write_str(&words.join(" or "))
-    }
-}
-
-/// What a certificate may be used for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ExtendedKeyUsage {
-    /// TLS server.
-    ServerAuth,
-    /// TLS client.
-    ClientAuth,
-}
-
-impl ExtendedKeyUsage {
-    /// The word of RFC 5280 without `id-kp-`, also the written form.
+impl Role {
+    /// The written form.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::ServerAuth => "serverAuth",
-            Self::ClientAuth => "clientAuth",
+            Self::Administrator => "administrator",
         }
     }
+}
+
+/// How much one holder, a device or an account, may have by one profile.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ProfileLimits {
+    /// Names in one certificate.
+    pub names: Option<usize>,
+    /// Certificates that are valid at once.
+    pub active: Option<u64>,
+    /// Certificates issued within a time.
+    pub issued: Option<(u64, Duration)>,
+}
+
+impl ProfileLimits {
+    /// Whether a decision needs to know what the holder has.
+    pub const fn count(&self) -> bool {
+        self.active.is_some() || self.issued.is_some()
+    }
+}
+
+/// Which addresses of revocation certificates carry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RevocationRules {
+    /// Whether the address of this CA's list is written.
+    pub crl: bool,
+    /// Further addresses of the same list.
+    pub crl_mirrors: Vec<String>,
+    /// Whether the addresses of this CA's OCSP responders are written.
+    pub ocsp: bool,
+    /// Further OCSP responders.
+    pub ocsp_responders: Vec<String>,
+    /// Whether servers have to staple an OCSP answer (RFC 7633).
+    pub must_staple: bool,
+}
+
+impl Default for RevocationRules {
+    fn default() -> Self {
+        Self { crl: true, crl_mirrors: Vec::new(), ocsp: true, ocsp_responders: Vec::new(), must_staple: false }
+    }
+}
+
+/// Which CA certificates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaRules {
+    /// How many CA certificates may stand between it and a leaf.
+    pub path_len: u8,
+    /// Zones it may issue for.
+    pub dns: Vec<DnsName>,
+    /// Networks it may issue for.
+    pub ip: Vec<IpNet>,
 }
 
 /// Which accounts may use a profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BindingRule {
-    /// Any account; never together with client authentication.
+    /// Any account; together with client authentication only where a role is required.
     None,
     /// An account bound by an external account key, to a device or not.
     ExternalAccount,
@@ -136,5 +160,12 @@ impl BindingRule {
             Self::ExternalAccount => "externalAccount",
             Self::Device => "device",
         }
+    }
+}
+
+impl Profile {
+    /// Whether ACME clients are told of it.
+    pub const fn is_offered(&self) -> bool {
+        self.enabled && self.role.is_none() && self.ca.is_none()
     }
 }

@@ -19,6 +19,7 @@ const DEFAULT: &str = "server";
 #[derive(Debug, Clone)]
 pub struct Policy {
     profiles: BTreeMap<ProfileName, Arc<Profile>>,
+    documents: BTreeMap<ProfileName, (String, ProfileDocument)>,
     revision: String,
 }
 
@@ -27,21 +28,32 @@ impl Policy {
     /// none does, and then every error is told.
     pub fn from_documents(documents: Vec<(String, ProfileDocument)>) -> Result<Self, Vec<PolicyError>> {
         let mut profiles = BTreeMap::new();
-        let mut sources: BTreeMap<ProfileName, String> = BTreeMap::new();
+        let mut known: BTreeMap<ProfileName, (String, ProfileDocument)> = BTreeMap::new();
         let mut errors = Vec::new();
-        for (source_name, document) in &documents {
-            match check::profile(source_name, document) {
-                Err(found) => errors.extend(found),
-                Ok(profile) => match sources.insert(profile.name.clone(), source_name.clone()) {
-                    None => drop(profiles.insert(profile.name.clone(), Arc::new(profile))),
-                    Some(other) => errors.push(duplicate(source_name, &other, &profile.name)),
-                },
-            }
-        }
         if documents.is_empty() {
             errors.push(empty());
         }
-        if errors.is_empty() { Ok(Self { profiles, revision: revision(documents) }) } else { Err(errors) }
+        let revision = revision(&documents);
+        for (source_name, document) in documents {
+            let checked = check::profile(&source_name, &document);
+            // a name that two documents have is told also when neither of them holds
+            if let Ok(name) = document.metadata.name.parse::<ProfileName>() {
+                match known.get(&name) {
+                    Some((other, _)) => errors.push(duplicate(&source_name, other, &name)),
+                    None => drop(known.insert(name, (source_name, document))),
+                }
+            }
+            match checked {
+                Err(found) => errors.extend(found),
+                Ok(profile) => drop(profiles.insert(profile.name.clone(), Arc::new(profile))),
+            }
+        }
+        if errors.is_empty() { Ok(Self { profiles, documents: known, revision }) } else { Err(errors) }
+    }
+
+    /// The document that a profile was checked from, and the name of the file it is from.
+    pub fn document(&self, name: &ProfileName) -> Option<(&str, &ProfileDocument)> {
+        self.documents.get(name).map(|(source_name, document)| (source_name.as_str(), document))
     }
 
     /// The profile of that name.
@@ -65,7 +77,7 @@ impl Policy {
     }
 }
 
-fn revision(documents: Vec<(String, ProfileDocument)>) -> String {
+fn revision(documents: &[(String, ProfileDocument)]) -> String {
     let mut texts: Vec<Vec<u8>> = documents
         .iter()
         .map(|(_, document)| {

@@ -41,9 +41,9 @@ fn a_good_document_becomes_a_profile() {
     assert_eq!(profile.backdate.as_secs(), 3_600);
     assert_eq!((profile.renew_at_permille, profile.grace.as_secs()), (600, 7 * 86_400));
     assert_eq!(profile.binding, BindingRule::None);
-    assert_eq!(profile.identifiers.dns_suffix.len() + profile.identifiers.dns_exact.len(), 2);
+    assert_eq!(profile.identifiers.dns_suffix().count() + profile.identifiers.dns_exact().count(), 2);
     assert!(profile.keys.ecdsa && profile.keys.ed25519 && profile.keys.rsa_min_bits.is_none());
-    assert!(!profile.common_name && !profile.identifiers.wildcards);
+    assert!(!profile.common_name && !profile.identifiers.wildcards());
 }
 
 /// What is changed in the good document, into what, and the sentence a person reads.

@@ -1,10 +1,14 @@
 //! Names a certificate can carry: parsed, checked and normalised once, then compared as values.
 
+mod further;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+pub use further::{EmailAddress, PermanentId, UriName};
 
 /// Why a text is not a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -12,7 +16,7 @@ use serde::{Deserialize, Serialize};
 pub struct NameError {
     /// What was given, shortened to 253 characters.
     pub value: String,
-    /// `DNS name` or `IP address`.
+    /// `DNS name`, `IP address` or another.
     pub kind: &'static str,
     /// What is wrong with it.
     pub reason: &'static str,
@@ -127,7 +131,8 @@ impl From<DnsName> for String {
     }
 }
 
-/// An ACME identifier (RFC 8555 section 9.7.7, RFC 8738); the order of variants is the order in certificates.
+/// A name in a certificate; the order of variants is the order in certificates. The first two are the identifiers that
+/// ACME orders here (RFC 8555 section 9.7.7, RFC 8738); the others stand in certificate requests only.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(tag = "type", content = "value", rename_all = "lowercase")]
 pub enum Identifier {
@@ -135,6 +140,13 @@ pub enum Identifier {
     Dns(DnsName),
     /// An IPv4 or IPv6 address; never an IPv4 address in IPv6 clothes.
     Ip(IpAddr),
+    /// A URI, such as a SPIFFE ID or the application URI of OPC UA.
+    Uri(UriName),
+    /// A mailbox.
+    Email(EmailAddress),
+    /// A permanent identifier (RFC 4043).
+    #[serde(rename = "permanent-identifier")]
+    Permanent(PermanentId),
 }
 
 /// Why a pair of type and value is not an identifier.
@@ -149,20 +161,39 @@ pub enum IdentifierError {
 }
 
 impl Identifier {
-    /// Reads the two members of an ACME identifier object, and the stored form.
+    /// Reads type and value, the stored form.
     pub fn parse(kind: &str, value: &str) -> Result<Self, IdentifierError> {
         match kind {
             "dns" => Ok(Self::Dns(value.parse()?)),
             "ip" => Ok(Self::Ip(parse_ip(value)?)),
+            "uri" => Ok(Self::Uri(value.parse()?)),
+            "email" => Ok(Self::Email(value.parse()?)),
+            "permanent-identifier" => Ok(Self::Permanent(value.parse()?)),
             other => Err(IdentifierError::UnsupportedType(other.chars().take(40).collect())),
         }
     }
 
-    /// `dns` or `ip`.
+    /// Reads the two members of an ACME identifier object: of a type that can be ordered, or none.
+    pub fn parse_ordered(kind: &str, value: &str) -> Result<Self, IdentifierError> {
+        match kind {
+            "dns" | "ip" => Self::parse(kind, value),
+            other => Err(IdentifierError::UnsupportedType(other.chars().take(40).collect())),
+        }
+    }
+
+    /// Whether ACME orders name it; all others come with the certificate request.
+    pub const fn is_orderable(&self) -> bool {
+        matches!(self, Self::Dns(_) | Self::Ip(_))
+    }
+
+    /// `dns`, `ip`, `uri`, `email` or `permanent-identifier`.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Dns(_) => "dns",
             Self::Ip(_) => "ip",
+            Self::Uri(_) => "uri",
+            Self::Email(_) => "email",
+            Self::Permanent(_) => "permanent-identifier",
         }
     }
 
@@ -171,6 +202,9 @@ impl Identifier {
         match self {
             Self::Dns(name) => name.to_string(),
             Self::Ip(address) => address.to_string(),
+            Self::Uri(uri) => uri.to_string(),
+            Self::Email(address) => address.to_string(),
+            Self::Permanent(id) => id.to_string(),
         }
     }
 
@@ -179,7 +213,7 @@ impl Identifier {
     pub fn without_wildcard(&self) -> Self {
         match self {
             Self::Dns(name) => Self::Dns(DnsName(name.base().to_owned())),
-            Self::Ip(address) => Self::Ip(*address),
+            other => other.clone(),
         }
     }
 
@@ -257,6 +291,11 @@ mod tests {
         for bad in ["::ffff:1.2.3.4", "1.2.3", "fe80::1%eth0", "10.0.0.0/8", "[::1]"] {
             assert!(Identifier::parse("ip", bad).is_err(), "{bad}");
         }
-        assert!(matches!(Identifier::parse("email", "x"), Err(IdentifierError::UnsupportedType(_))));
+        assert!(matches!(Identifier::parse("x400", "x"), Err(IdentifierError::UnsupportedType(_))));
+        for (kind, value) in [("uri", "urn:a:b"), ("email", "a@b.test"), ("permanent-identifier", "SN 1")] {
+            let read = Identifier::parse(kind, value).unwrap();
+            assert!(!read.is_orderable() && read.kind() == kind && read.value() == value);
+            assert!(matches!(Identifier::parse_ordered(kind, value), Err(IdentifierError::UnsupportedType(_))));
+        }
     }
 }

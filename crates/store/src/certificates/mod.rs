@@ -6,6 +6,7 @@ mod search;
 use pki_core::acme::jwk::Thumbprint;
 use pki_core::ids::{CertificateId, DeviceId, IssuerId, ProfileName, Serial};
 use pki_core::issuance::record::{CertificateRecord, CertificateState, Revocation};
+use pki_core::policy::decide::Held;
 use pki_core::time::Timestamp;
 
 use crate::error::StoreError;
@@ -138,6 +139,24 @@ pub async fn latest_for_device(
 ) -> Result<Option<CertificateRecord>, StoreError> {
     let sql = select!("WHERE device_id = $1 AND profile = $2 AND state <> 'planned' ORDER BY id DESC LIMIT 1");
     tx.row(sql, &[Value::text(device), profile.as_str().into()]).await?.map(load).transpose()
+}
+
+/// How many certificates of a profile a device has that are valid at `now`, or will be, and how many were made since
+/// `since`. What is planned is counted: it is signed, now or after a crash.
+pub async fn count_of_device(
+    tx: &mut Tx<'_>,
+    device: DeviceId,
+    profile: &ProfileName,
+    now: Timestamp,
+    since: Timestamp,
+) -> Result<Held, StoreError> {
+    let sql = "SELECT COUNT(CASE WHEN not_after >= $3 AND state <> 'revoked' THEN 1 END), \
+               COUNT(CASE WHEN created_at >= $4 THEN 1 END) FROM certificate WHERE device_id = $1 AND profile = $2";
+    let values = [Value::text(device), profile.as_str().into(), now.into(), since.into()];
+    let Some(row) = tx.row(sql, &values).await? else { return Ok(Held::default()) };
+    let mut fields = row.fields(TABLE);
+    let (active, issued) = (fields.int()?, fields.int()?);
+    Ok(Held { active: u64::try_from(active).unwrap_or(0), issued: u64::try_from(issued).unwrap_or(0) })
 }
 
 /// Issued certificates that end at `from` or later and before `before`, the earliest end first; those behind `after`,

@@ -118,6 +118,7 @@ pub(crate) fn device(name: &str) -> Device {
         profile: "gateway".parse().unwrap(),
         dns: vec![format!("{name}.site.test").parse().unwrap(), "a.site.test".parse().unwrap()],
         ips: vec!["192.0.2.7".parse().unwrap(), "2001:db8::7".parse().unwrap()],
+        labels: std::collections::BTreeMap::new(),
         state: DeviceState::Registered,
         created_at: at(0),
         last_seen_at: None,

@@ -8,11 +8,12 @@ pub(crate) mod tbs;
 mod validity;
 
 use crate::ids::{IssuerId, Serial};
-use crate::policy::decide::Approved;
-use crate::policy::profile::ExtendedKeyUsage;
+use crate::policy::decide::{Approved, SubjectWish};
+use crate::policy::keys::usages_of;
+use crate::policy::profile::Profile;
 use crate::time::Timestamp;
 use crate::x509::certificate::{Certificate, MAX_CERTIFICATE, NameConstraints, OutsideConstraints};
-use crate::x509::key::{KeyAlgorithm, PublicKey, SignatureAlgorithm};
+use crate::x509::key::{PublicKey, SignatureAlgorithm};
 use crate::x509::lint::{self, Addresses, Expected, Findings, Role};
 use crate::x509::name::Identifier;
 
@@ -182,6 +183,18 @@ pub enum PlanError {
     /// Something that no DER can hold.
     #[error("the certificate cannot be encoded ({0}); this is a fault of the CA")]
     Encoding(der::Error),
+    /// The profile is for another CA.
+    #[error("the profile is for the CA `{wanted}`, and this is `{name}`; name this one in `issuer`, or leave it out")]
+    OtherIssuer { wanted: String, name: String },
+    /// The profile is of CA certificates.
+    #[error("the profile `{0}` is of CA certificates, which are made in a ceremony only")]
+    CaProfile(String),
+    /// Servers would have to staple what nobody gives them.
+    #[error("the profile `{0}` has `mustStaple`, and this CA has no OCSP responder; name one in `ocspResponders`")]
+    NothingToStaple(String),
+    /// The subject cannot stand below the CAs above.
+    #[error("a CA certificate above does not allow the subject that the profile says; change `spec.subject`")]
+    SubjectOutside,
     /// The bytes break a rule.
     #[error("the planned certificate breaks rules of this CA and is not signed: {0}")]
     Lint(#[from] Findings),
@@ -196,6 +209,8 @@ impl From<der::Error> for PlanError {
 /// Plans a leaf.
 pub fn plan(ca: &IssuingCa, request: PlanRequest<'_>) -> Result<Planned, PlanError> {
     let approved = request.approved;
+    let profile = approved.profile();
+    check_issuer(ca, profile)?;
     if !ca.certificate.may_sign() {
         return Err(PlanError::IssuerMayNotSign(ca.certificate.common_name().unwrap_or_default()));
     }
@@ -211,8 +226,8 @@ pub fn plan(ca: &IssuingCa, request: PlanRequest<'_>) -> Result<Planned, PlanErr
     }
     let life = validity::common_life(ca.with_chain()).unwrap_or((request.now, request.now));
     let validity = validity::decide(life, &request)?;
-    let common_name = common_name(&request, &constraints);
-    let crl_urls = if ca.crl_base.is_empty() { Vec::new() } else { vec![ca.crl_url(request.shard)] };
+    let subject = subject(&request, &constraints)?;
+    let addresses = Written::new(ca, &request)?;
     let signature_algorithm = SignatureAlgorithm::for_issuer(ca.certificate.public_key().algorithm());
 
     let mut tbs = Tbs::new(Frame {
@@ -221,10 +236,10 @@ pub fn plan(ca: &IssuingCa, request: PlanRequest<'_>) -> Result<Planned, PlanErr
         issuer: ca.certificate.subject_der(),
         not_before: validity.not_before,
         not_after: validity.not_after,
-        subject: tbs::name(common_name.as_deref())?,
+        subject: tbs::subject(&subject)?,
         public_key: request.public_key,
     })?;
-    tbs.extensions = leaf_extensions(ca, &request, common_name.is_none(), &crl_urls)?;
+    tbs.extensions = leaf_extensions(ca, &request, subject == SubjectWish::default(), &addresses)?;
     let bytes = tbs.to_der()?;
     if bytes.len() > MAX_TBS {
         return Err(PlanError::TooLong);
@@ -234,9 +249,15 @@ pub fn plan(ca: &IssuingCa, request: PlanRequest<'_>) -> Result<Planned, PlanErr
         chain: &ca.chain,
         public_key: request.public_key,
         serial: &request.serial,
-        longest_life: approved.profile().lifetime,
-        addresses: Addresses { ca: &ca.ca_urls, ocsp: &ca.ocsp_urls, crl: &crl_urls },
-        role: Role::Leaf { identifiers: approved.identifiers(), usages: &approved.profile().extended_key_usage },
+        longest_life: profile.lifetime,
+        addresses: Addresses { ca: &ca.ca_urls, ocsp: &addresses.ocsp, crl: &addresses.crl },
+        role: Role::Leaf {
+            identifiers: approved.identifiers(),
+            usages: &profile.extended_key_usage,
+            key_usages: &profile.key_usage,
+            subject: approved.subject(),
+            must_staple: profile.revocation.must_staple,
+        },
     };
     lint::lint(&bytes, &expected)?;
     Ok(Planned {
@@ -246,29 +267,89 @@ pub fn plan(ca: &IssuingCa, request: PlanRequest<'_>) -> Result<Planned, PlanErr
         not_before: validity.not_before,
         not_after: validity.not_after,
         cut_from: validity.cut_from,
-        crl_urls,
+        crl_urls: addresses.crl,
     })
+}
+
+/// What the profile wants of the CA itself. CA certificates are for ceremonies, whatever approved them.
+fn check_issuer(ca: &IssuingCa, profile: &Profile) -> Result<(), PlanError> {
+    if profile.ca.is_some() {
+        return Err(PlanError::CaProfile(profile.name.to_string()));
+    }
+    let name = ca.certificate.common_name().unwrap_or_default();
+    match &profile.issuer {
+        Some(wanted) if *wanted != name => Err(PlanError::OtherIssuer { wanted: wanted.clone(), name }),
+        _ => Ok(()),
+    }
+}
+
+/// The addresses of revocation that are written.
+struct Written {
+    crl: Vec<String>,
+    ocsp: Vec<String>,
+}
+
+impl Written {
+    fn new(ca: &IssuingCa, request: &PlanRequest<'_>) -> Result<Self, PlanError> {
+        let rules = &request.approved.profile().revocation;
+        let mut written = Self { crl: Vec::new(), ocsp: Vec::new() };
+        if rules.crl && !ca.crl_base.is_empty() {
+            written.crl.push(ca.crl_url(request.shard));
+            written.crl.extend_from_slice(&rules.crl_mirrors);
+        }
+        if rules.ocsp {
+            written.ocsp = [&ca.ocsp_urls[..], &rules.ocsp_responders].concat();
+        }
+        if rules.must_staple && written.ocsp.is_empty() {
+            return Err(PlanError::NothingToStaple(request.approved.profile().name.to_string()));
+        }
+        Ok(written)
+    }
 }
 
 fn leaf_extensions(
     ca: &IssuingCa,
     request: &PlanRequest<'_>,
     subject_is_empty: bool,
-    crl_urls: &[String],
+    addresses: &Written,
 ) -> Result<Vec<x509_cert::ext::Extension>, der::Error> {
-    let usages = &request.approved.profile().extended_key_usage;
-    let is_rsa = matches!(request.public_key.algorithm(), KeyAlgorithm::Rsa { .. });
+    let profile = request.approved.profile();
+    let usages = &profile.extended_key_usage;
+    let key_usages = usages_of(&profile.key_usage, usages, request.public_key.algorithm());
     let mut extensions = vec![
         tbs::authority_key(&ca.certificate)?,
         tbs::subject_key(request.public_key)?,
-        tbs::leaf_key_usage(is_rsa && usages.contains(&ExtendedKeyUsage::ServerAuth))?,
+        tbs::leaf_key_usage(&key_usages)?,
         tbs::basic_constraints(false, None)?,
         tbs::extended_key_usage(usages)?,
         tbs::subject_alt_name(request.approved.identifiers(), subject_is_empty)?,
     ];
-    extensions.extend(tbs::authority_information(&ca.ca_urls, &ca.ocsp_urls)?);
-    extensions.extend(tbs::crl_distribution_points(crl_urls)?);
+    extensions.extend(tbs::authority_information(&ca.ca_urls, &addresses.ocsp)?);
+    extensions.extend(tbs::crl_distribution_points(&addresses.crl)?);
+    if profile.revocation.must_staple {
+        extensions.push(tbs::must_staple()?);
+    }
     Ok(extensions)
+}
+
+/// What the profile says, or one of the names at most. What is said must be possible: a subject that a CA above limits,
+/// or a common name that validators take for a DNS name outside of the constraints, is refused and not left out.
+fn subject(request: &PlanRequest<'_>, constraints: &[NameConstraints]) -> Result<SubjectWish, PlanError> {
+    let Some(wish) = request.approved.subject() else {
+        return Ok(SubjectWish { common_name: common_name(request, constraints), ..SubjectWish::default() });
+    };
+    let looks_like_dns = |text: &String| text.contains('.') && !text.contains(' ');
+    let allows = |one: &NameConstraints| match wish.common_name.as_ref().filter(|text| looks_like_dns(text)) {
+        Some(text) => match text.parse() {
+            Ok(name) => one.allows(&Identifier::Dns(name)).is_ok(),
+            Err(_) => one.permitted_dns.is_empty() && one.excluded_dns.is_empty(),
+        },
+        None => true,
+    };
+    if *wish != SubjectWish::default() && constraints.iter().any(|one| one.limits_subjects || !allows(one)) {
+        return Err(PlanError::SubjectOutside);
+    }
+    Ok(wish.clone())
 }
 
 /// FIN-11: the common name asked for when it is one of the names, else the first DNS name when the profile wants

@@ -2,21 +2,22 @@
 
 use std::net::IpAddr;
 
-use const_oid::db::{rfc5280 as oid, rfc5912};
+use const_oid::db::{rfc4519, rfc5280 as oid, rfc5912};
 use const_oid::{AssociatedOid, ObjectIdentifier};
-use der::Encode;
-use der::asn1::{Ia5String, OctetString, Utf8StringRef};
+use der::asn1::{Any, Ia5String, OctetString, Utf8StringRef};
+use der::{Decode, Encode};
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::crl::dp::DistributionPoint;
-use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
+use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName, OtherName};
 use x509_cert::ext::pkix::{
     AccessDescription, AuthorityInfoAccessSyntax, AuthorityKeyIdentifier, BasicConstraints, CrlDistributionPoints,
     ExtendedKeyUsage, KeyUsage, KeyUsages, SubjectAltName, SubjectKeyIdentifier,
 };
 
-use crate::policy::profile::ExtendedKeyUsage as Usage;
+use crate::policy::decide::SubjectWish as Subject;
+use crate::policy::profile::{ExtendedKeyUsage as Usage, KeyUsage as Bit};
 use crate::time::Timestamp;
-use crate::x509::certificate::{Certificate, NameConstraints};
+use crate::x509::certificate::{Certificate, NameConstraints, extensions};
 use crate::x509::encoding;
 use crate::x509::key::{PublicKey, SignatureAlgorithm};
 use crate::x509::name::Identifier;
@@ -81,10 +82,22 @@ impl Tbs {
 
 /// A Name with one common name (UTF8String), or none at all.
 pub(crate) fn name(common_name: Option<&str>) -> der::Result<Vec<u8>> {
-    let Some(text) = common_name else { return encoding::sequence(&[]) };
-    let oid = const_oid::db::rfc4519::COMMON_NAME.to_der()?;
-    let attribute = encoding::sequence(&[&oid, &Utf8StringRef::new(text)?.to_der()?])?;
-    encoding::sequence(&[&encoding::element(der::Tag::Set, &[&attribute])?])
+    subject(&Subject { common_name: common_name.map(str::to_owned), ..Subject::default() })
+}
+
+/// A Name of these parts, each an UTF8String in a set of its own, from the widest to the narrowest.
+pub(crate) fn subject(parts: &Subject) -> der::Result<Vec<u8>> {
+    let mut name = Vec::new();
+    for (oid, text) in [
+        (rfc4519::ORGANIZATION_NAME, &parts.organization),
+        (rfc4519::ORGANIZATIONAL_UNIT_NAME, &parts.organizational_unit),
+        (rfc4519::COMMON_NAME, &parts.common_name),
+    ] {
+        let Some(text) = text else { continue };
+        let attribute = encoding::sequence(&[&oid.to_der()?, &Utf8StringRef::new(text)?.to_der()?])?;
+        name.extend(encoding::element(der::Tag::Set, &[&attribute])?);
+    }
+    encoding::sequence(&[&name])
 }
 
 fn extension(oid: ObjectIdentifier, critical: bool, value: impl Encode) -> der::Result<Extension> {
@@ -105,12 +118,28 @@ pub(crate) fn subject_key(key: &PublicKey) -> der::Result<Extension> {
     extension(oid::ID_CE_SUBJECT_KEY_IDENTIFIER, false, value)
 }
 
-/// X5-5: digitalSignature, and keyEncipherment for RSA key transport with TLS servers.
-pub(crate) fn leaf_key_usage(with_encipherment: bool) -> der::Result<Extension> {
-    let signature = KeyUsages::DigitalSignature.into();
-    let usage = if with_encipherment { KeyUsages::DigitalSignature | KeyUsages::KeyEncipherment } else { signature };
-    extension(oid::ID_CE_KEY_USAGE, true, KeyUsage(usage))
+/// X5-5.
+pub(crate) fn leaf_key_usage(usages: &[Bit]) -> der::Result<Extension> {
+    let flag = |usage: &Bit| match usage {
+        Bit::DigitalSignature => KeyUsages::DigitalSignature,
+        Bit::ContentCommitment => KeyUsages::NonRepudiation,
+        Bit::KeyEncipherment => KeyUsages::KeyEncipherment,
+        Bit::DataEncipherment => KeyUsages::DataEncipherment,
+        Bit::KeyAgreement => KeyUsages::KeyAgreement,
+    };
+    let mut flags = usages.iter().map(flag);
+    // decisions leave at least one
+    let first = flags.next().ok_or(der::ErrorKind::Failed)?;
+    extension(oid::ID_CE_KEY_USAGE, true, KeyUsage(flags.fold(first.into(), |all, flag| all | flag)))
 }
+
+/// TLS feature `status_request` (RFC 7633 section 4): SEQUENCE of INTEGER 5.
+pub(crate) fn must_staple() -> der::Result<Extension> {
+    let extn_value = OctetString::new(encoding::sequence(&[&5_u8.to_der()?])?)?;
+    Ok(Extension { extn_id: TLS_FEATURE, critical: false, extn_value })
+}
+
+const TLS_FEATURE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.1.24");
 
 pub(crate) fn ca_key_usage() -> der::Result<Extension> {
     extension(oid::ID_CE_KEY_USAGE, true, KeyUsage(KeyUsages::KeyCertSign | KeyUsages::CRLSign))
@@ -139,7 +168,16 @@ fn general_name(identifier: &Identifier) -> der::Result<GeneralName> {
         Identifier::Dns(name) => GeneralName::DnsName(Ia5String::new(name.as_str())?),
         Identifier::Ip(IpAddr::V4(address)) => GeneralName::IpAddress(OctetString::new(address.octets())?),
         Identifier::Ip(IpAddr::V6(address)) => GeneralName::IpAddress(OctetString::new(address.octets())?),
+        Identifier::Uri(uri) => GeneralName::UniformResourceIdentifier(Ia5String::new(uri.as_str())?),
+        Identifier::Email(address) => GeneralName::Rfc822Name(Ia5String::new(address.as_str())?),
+        Identifier::Permanent(id) => GeneralName::OtherName(permanent_identifier(id.as_str())?),
     })
+}
+
+/// RFC 4043 section 2: a value, no assigner.
+fn permanent_identifier(value: &str) -> der::Result<OtherName> {
+    let value = encoding::sequence(&[&Utf8StringRef::new(value)?.to_der()?])?;
+    Ok(OtherName { type_id: extensions::PERMANENT_IDENTIFIER, value: Any::from_der(&value)? })
 }
 
 pub(crate) fn name_constraints(constraints: &NameConstraints) -> der::Result<Extension> {

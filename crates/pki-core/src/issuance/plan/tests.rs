@@ -5,7 +5,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::issuance::seal::seal;
-use crate::policy::profile::{BindingRule, IdentifierRules, KeyRules, Profile};
+use crate::policy::profile::{ExtendedKeyUsage, KeyRules, Profile};
+use crate::policy::testing;
 use crate::random::SystemEntropy;
 use crate::revocation::Reason;
 use crate::x509::crl::{self, Crl, CrlEntry, CrlPlan, CrlScope};
@@ -13,21 +14,11 @@ use crate::x509::pem;
 use crate::x509::testing::{DAY, TestCa, TestKey, file, names, now, serial};
 
 fn profile(usages: &[ExtendedKeyUsage]) -> Profile {
-    Profile {
-        name: "server".parse().unwrap(),
-        description: String::new(),
-        identifiers: IdentifierRules::default(),
-        keys: KeyRules { ecdsa: true, ed25519: true, rsa_min_bits: Some(2048) },
-        extended_key_usage: usages.to_vec(),
-        common_name: false,
-        lifetime: 30 * DAY,
-        backdate: Duration::from_secs(3600),
-        renew_at_permille: 667,
-        grace: DAY,
-        binding: BindingRule::ExternalAccount,
-        challenges: Vec::new(),
-    }
+    let rsa = KeyRules { rsa_min_bits: Some(2048), ..testing::profile(NAMES).keys };
+    Profile { extended_key_usage: usages.to_vec(), keys: rsa, ..testing::profile(NAMES) }
 }
+
+const NAMES: &str = "  identifiers: { dns: [{ suffix: test }] }";
 
 fn ids(texts: &[&str]) -> Vec<Identifier> {
     let parse = |text: &&str| Identifier::parse("ip", text).or_else(|_| Identifier::parse("dns", text)).unwrap();

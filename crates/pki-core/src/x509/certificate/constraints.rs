@@ -63,6 +63,8 @@ pub struct NameConstraints {
     pub excluded_ips: Vec<IpNet>,
     /// Whether distinguished names are limited too: a subject may then not be what this CA would write.
     pub limits_subjects: bool,
+    /// Whether any other type of name is limited, such as URIs: then none of those types is issued at all.
+    pub limits_others: bool,
 }
 
 /// A name that constraints forbid.
@@ -107,6 +109,7 @@ impl NameConstraints {
                 (self.permitted_ips.is_empty() || self.permitted_ips.iter().any(|network| network.contains(address)))
                     && !self.excluded_ips.iter().any(|network| network.contains(address))
             }
+            Identifier::Uri(_) | Identifier::Email(_) | Identifier::Permanent(_) => !self.limits_others,
         };
         if allowed { Ok(()) } else { Err(OutsideConstraints { name: identifier.clone(), allowed: self.to_string() }) }
     }
@@ -131,8 +134,8 @@ impl NameConstraints {
         encoding::sequence(&[&parts])
     }
 
-    /// Reads the extension's value. Constraints of other types than DNS, IP and directory names limit nothing that
-    /// this CA issues and are left out.
+    /// Reads the extension's value. Of constraints of other types than DNS, IP and directory names it is only known
+    /// that they are there.
     pub(crate) fn from_der(value: &[u8]) -> Result<Self, der::Error> {
         let mut constraints = Self::default();
         let mut reader = SliceReader::new(sequence_contents(value)?)?;
@@ -164,7 +167,9 @@ impl NameConstraints {
             GeneralName::Ip(octets) => ips.push(network(octets).ok_or_else(|| Tag::OctetString.value_error())?),
             GeneralName::Directory => self.limits_subjects = true,
             GeneralName::Dns(_) => return Err(Tag::Ia5String.value_error().into()),
-            GeneralName::Uri(_) | GeneralName::Other(_) => {}
+            GeneralName::Uri(_) | GeneralName::Email(_) | GeneralName::Permanent(_) | GeneralName::Other(_) => {
+                self.limits_others = true;
+            }
         }
         Ok(())
     }

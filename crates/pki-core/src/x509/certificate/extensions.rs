@@ -57,6 +57,9 @@ pub(crate) enum GeneralName<'a> {
     Dns(&'a [u8]),
     Ip(&'a [u8]),
     Uri(&'a [u8]),
+    Email(&'a [u8]),
+    /// The value of a permanent identifier (RFC 4043) that has a value and no assigner.
+    Permanent(&'a str),
     Directory,
     /// Any other; how people call it.
     Other(&'static str),
@@ -77,8 +80,8 @@ pub(crate) fn general_name(element: &[u8]) -> Result<GeneralName<'_>, der::Error
         return Err(header.tag().unexpected_error(None).into());
     };
     Ok(match (number, constructed) {
-        (0, true) => GeneralName::Other("an otherName"),
-        (1, false) => GeneralName::Other("an e-mail address"),
+        (0, true) => permanent_identifier(value).map_or(GeneralName::Other("an otherName"), GeneralName::Permanent),
+        (1, false) => GeneralName::Email(value),
         (2, false) => GeneralName::Dns(value),
         (3, true) => GeneralName::Other("an X.400 address"),
         (4, true) => GeneralName::Directory,
@@ -88,6 +91,21 @@ pub(crate) fn general_name(element: &[u8]) -> Result<GeneralName<'_>, der::Error
         (8, false) => GeneralName::Other("a registered id"),
         _ => return Err(header.tag().unexpected_error(None).into()),
     })
+}
+
+/// `id-on-permanentIdentifier`.
+pub(crate) const PERMANENT_IDENTIFIER: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.8.3");
+
+/// OtherName with a PermanentIdentifier (RFC 4043 section 2): the value, when there is one and no assigner.
+fn permanent_identifier(other_name: &[u8]) -> Option<&str> {
+    let mut reader = SliceReader::new(other_name).ok()?;
+    if ObjectIdentifier::decode(&mut reader).ok()? != PERMANENT_IDENTIFIER {
+        return None;
+    }
+    let value = encoding::contents(&mut reader, encoding::context(0)).ok()?;
+    reader.finish().ok()?;
+    let text = encoding::whole_sequence(value, der::asn1::Utf8StringRef::decode);
+    text.ok().map(|text: der::asn1::Utf8StringRef<'_>| text.as_str())
 }
 
 /// The DNS name in a dNSName.
@@ -117,7 +135,10 @@ pub(crate) fn identifier(name: GeneralName<'_>) -> Option<Result<Identifier, Nam
     match name {
         GeneralName::Dns(octets) => Some(dns_name(octets).map(Identifier::Dns)),
         GeneralName::Ip(octets) => Some(ip_address(octets).map(Identifier::Ip)),
-        GeneralName::Uri(_) | GeneralName::Directory | GeneralName::Other(_) => None,
+        GeneralName::Uri(octets) => Some(String::from_utf8_lossy(octets).parse().map(Identifier::Uri)),
+        GeneralName::Email(octets) => Some(String::from_utf8_lossy(octets).parse().map(Identifier::Email)),
+        GeneralName::Permanent(text) => Some(text.parse().map(Identifier::Permanent)),
+        GeneralName::Directory | GeneralName::Other(_) => None,
     }
 }
 

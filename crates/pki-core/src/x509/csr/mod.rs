@@ -32,9 +32,7 @@ pub enum CsrError {
     #[error("the CSR is refused: {0}")]
     Name(#[from] NameError),
     /// It asks for a name of a type this CA does not certify.
-    #[error(
-        "the CSR is refused: its subject alternative name holds {0}; only DNS names and IP addresses are certified here, leave the others out"
-    )]
+    #[error("the CSR is refused: its subject alternative name holds {0}, which is not certified here; leave it out")]
     OtherName(&'static str),
     /// It asks for a CA certificate.
     #[error("the CSR is refused: it asks for a CA certificate (basic constraints CA:TRUE); leave that extension out")]
@@ -46,6 +44,7 @@ pub enum CsrError {
 pub struct Csr {
     public_key: PublicKey,
     identifiers: Vec<Identifier>,
+    further: Vec<Identifier>,
     common_name: Option<String>,
 }
 
@@ -69,7 +68,8 @@ impl Csr {
         identifiers.extend(common_names.iter().filter_map(|name| identifier_in(name)));
         identifiers.sort();
         identifiers.dedup();
-        Ok(Self { public_key, identifiers, common_name: common_names.into_iter().next() })
+        let (identifiers, further) = identifiers.into_iter().partition(Identifier::is_orderable);
+        Ok(Self { public_key, identifiers, further, common_name: common_names.into_iter().next() })
     }
 
     /// The key to be certified.
@@ -77,10 +77,16 @@ impl Csr {
         &self.public_key
     }
 
-    /// The names asked for: those of the subject alternative name, and the common name when it is a DNS name or an
+    /// The DNS names and addresses asked for: those of the subject alternative name, and the common name when it is a DNS name or an
     /// IP address (FIN-4); sorted, without duplicates. There may be none.
     pub fn identifiers(&self) -> &[Identifier] {
         &self.identifiers
+    }
+
+    /// The names asked for that no order can name, sorted, without duplicates: URIs, e-mail addresses, permanent
+    /// identifiers. Policy alone says who may have them.
+    pub fn further(&self) -> &[Identifier] {
+        &self.further
     }
 
     /// The first common name, as it stands in the request.
@@ -142,10 +148,9 @@ fn requested_names(attributes: &[u8]) -> Result<Vec<Identifier>, CsrError> {
 fn requested_name(name: GeneralName<'_>) -> Result<Identifier, CsrError> {
     match (extensions::identifier(name), name) {
         (Some(identifier), _) => Ok(identifier?),
-        (None, GeneralName::Uri(_)) => Err(CsrError::OtherName("a URI")),
         (None, GeneralName::Directory) => Err(CsrError::OtherName("a directory name")),
         (None, GeneralName::Other(what)) => Err(CsrError::OtherName(what)),
-        (None, GeneralName::Dns(_) | GeneralName::Ip(_)) => Err(CsrError::Malformed("a name cannot be read")),
+        (None, _) => Err(CsrError::Malformed("a name cannot be read")),
     }
 }
 

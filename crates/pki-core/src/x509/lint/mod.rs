@@ -14,7 +14,8 @@ use x509_parser::certificate::TbsCertificate;
 use x509_parser::prelude::FromDer;
 
 use crate::ids::Serial;
-use crate::policy::profile::ExtendedKeyUsage;
+use crate::policy::decide::SubjectWish;
+use crate::policy::profile::{ExtendedKeyUsage, KeyUsage};
 use crate::x509::certificate::{Certificate, NameConstraints};
 use crate::x509::key::{PublicKey, SignatureAlgorithm};
 use crate::x509::name::Identifier;
@@ -60,6 +61,12 @@ pub enum Role<'a> {
         identifiers: &'a [Identifier],
         /// What it may be used for.
         usages: &'a [ExtendedKeyUsage],
+        /// What its key is used for, as far as the key can do it; empty for what is usual.
+        key_usages: &'a [KeyUsage],
+        /// The subject; none when it is one of the names at most.
+        subject: Option<&'a SubjectWish>,
+        /// Whether servers have to staple an OCSP answer.
+        must_staple: bool,
     },
     /// For a CA.
     Ca {

@@ -3,10 +3,11 @@
 use x509_parser::der_parser::asn1_rs::{Class, Tag};
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::oid_registry as oid;
+use x509_parser::oid_registry::Oid;
 
 use crate::x509::certificate::Certificate;
 use crate::x509::lint::{Facts, Role, view};
-use crate::x509::name::{DnsName, Identifier};
+use crate::x509::name::{DnsName, EmailAddress, Identifier, UriName};
 
 pub(super) fn own_constraints(facts: &Facts<'_>) -> bool {
     let found = facts.extension(&oid::OID_X509_EXT_NAME_CONSTRAINTS);
@@ -43,6 +44,9 @@ fn identifiers(facts: &Facts<'_>) -> Option<Vec<Identifier>> {
     let read = |name: &GeneralName<'_>| match name {
         GeneralName::DNSName(name) => name.parse::<DnsName>().ok().map(Identifier::Dns),
         GeneralName::IPAddress(octets) => view::address(octets).map(Identifier::Ip),
+        GeneralName::URI(uri) => uri.parse().ok().map(Identifier::Uri),
+        GeneralName::RFC822Name(address) => address.parse().ok().map(Identifier::Email),
+        GeneralName::OtherName(kind, value) => view::permanent_identifier(kind, value).map(Identifier::Permanent),
         _ => None,
     };
     facts.alternative_names()?.iter().map(read).collect()
@@ -63,6 +67,11 @@ pub(super) fn name_shape(facts: &Facts<'_>) -> bool {
     facts.alternative_names().unwrap_or_default().iter().all(|name| match name {
         GeneralName::DNSName(name) => name.parse::<DnsName>().is_ok_and(|parsed| parsed.as_str() == *name),
         GeneralName::IPAddress(octets) => view::address(octets).is_some(),
+        GeneralName::URI(uri) => uri.parse::<UriName>().is_ok_and(|parsed| parsed.as_str() == *uri),
+        GeneralName::RFC822Name(address) => {
+            address.parse::<EmailAddress>().is_ok_and(|parsed| parsed.as_str() == *address)
+        }
+        GeneralName::OtherName(kind, value) => view::permanent_identifier(kind, value).is_some(),
         _ => false,
     })
 }
@@ -76,20 +85,43 @@ pub(super) fn name_criticality(facts: &Facts<'_>) -> bool {
 }
 
 pub(super) fn subject(facts: &Facts<'_>) -> bool {
-    let mut attributes = facts.tbs.subject.iter_attributes();
-    let first_is_fine = attributes.next().is_none_or(|attribute| {
+    let wanted = match facts.expected.role {
+        Role::Leaf { subject, .. } => subject,
+        Role::Ca { .. } => None,
+    };
+    let mut seen = [None, None, None];
+    for attribute in facts.tbs.subject.iter_attributes() {
         let value = attribute.attr_value();
         let tag_is_fine =
             value.class() == Class::Universal && matches!(value.tag(), Tag::Utf8String | Tag::PrintableString);
-        let length = attribute.as_str().map_or(0, |text| text.chars().count());
-        *attribute.attr_type() == oid::OID_X509_COMMON_NAME && tag_is_fine && (1..=64).contains(&length)
-    });
-    let named_if_ca = matches!(facts.expected.role, Role::Leaf { .. }) || !is_empty(facts);
-    first_is_fine && attributes.next().is_none() && named_if_ca
+        let Some(text) = attribute.as_str().ok().filter(|text| (1..=64).contains(&text.chars().count())) else {
+            return false;
+        };
+        let place = KINDS.iter().position(|kind| kind == attribute.attr_type());
+        match place.and_then(|place| seen.get_mut(place)) {
+            Some(first @ None) if tag_is_fine => *first = Some(text),
+            _ => return false,
+        }
+    }
+    let [common_name, organization, unit] = seen;
+    let as_wanted = match wanted {
+        Some(wish) => {
+            common_name == wish.common_name.as_deref()
+                && organization == wish.organization.as_deref()
+                && unit == wish.organizational_unit.as_deref()
+        }
+        None => organization.is_none() && unit.is_none(),
+    };
+    let named_if_ca = matches!(facts.expected.role, Role::Leaf { .. }) || common_name.is_some();
+    as_wanted && named_if_ca
 }
 
+/// What may stand in a subject, each once.
+const KINDS: [Oid<'static>; 3] =
+    [oid::OID_X509_COMMON_NAME, oid::OID_X509_ORGANIZATION_NAME, oid::OID_X509_ORGANIZATIONAL_UNIT];
+
 pub(super) fn common_name(facts: &Facts<'_>) -> bool {
-    let Role::Leaf { identifiers, .. } = facts.expected.role else { return true };
+    let Role::Leaf { identifiers, subject: None, .. } = facts.expected.role else { return true };
     let is_name = |text: &str| identifiers.iter().any(|identifier| identifier.value() == text);
     facts.tbs.subject.iter_common_name().all(|attribute| attribute.as_str().is_ok_and(is_name))
 }

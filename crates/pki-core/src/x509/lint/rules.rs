@@ -8,7 +8,7 @@ use x509_parser::public_key::PublicKey as ParsedKey;
 use x509_parser::time::ASN1Time;
 use x509_parser::x509::{AlgorithmIdentifier, X509Version};
 
-use crate::policy::profile::ExtendedKeyUsage;
+use crate::policy::profile::{ExtendedKeyUsage, KeyUsage};
 use crate::x509::certificate::Certificate;
 use crate::x509::key::KeyAlgorithm;
 use crate::x509::lint::names::{
@@ -38,7 +38,7 @@ pub const RULES: &[Rule] = &[
     rule("X5-5.basic", "basic constraints of a leaf are critical and empty", leaf_basic),
     rule(
         "X5-5.usage",
-        "key usage of a leaf is critical digitalSignature, with keyEncipherment only for RSA in TLS servers",
+        "key usage of a leaf is critical and what the profile says, as far as the key can do it",
         leaf_usage,
     ),
     rule("X5-5.extended", "extended key usage of a leaf is what the profile says, never any", leaf_extended),
@@ -75,10 +75,16 @@ pub const RULES: &[Rule] = &[
     ),
     rule(
         "X5-10.subject",
-        "the subject is at most one common name of 64 characters, UTF8String or PrintableString",
+        "the subject has at most one common name, organization and unit, of 64 characters each, and of those a leaf has \
+         what the profile says",
         subject,
     ),
-    rule("X5-10.common-name", "the common name of a leaf is one of its names", common_name),
+    rule(
+        "X5-10.common-name",
+        "the common name of a leaf is one of its names, unless the profile says its subject",
+        common_name,
+    ),
+    rule("X5-13.staple", "there is a TLS feature, which is stapling, if and only if the profile wants it", staple),
     rule(
         "X5-11.information",
         "authority information is not critical and holds the addresses of this CA, `http://`",
@@ -144,13 +150,27 @@ fn leaf_basic(facts: &Facts<'_>) -> bool {
 
 /// Named bits are written without zeros at the end (X.690 section 11.2.2), so that there is one encoding each.
 fn leaf_usage(facts: &Facts<'_>) -> bool {
-    let Role::Leaf { usages, .. } = facts.expected.role else { return true };
-    let is_rsa = matches!(facts.expected.public_key.algorithm(), KeyAlgorithm::Rsa { .. });
-    let wanted: [u8; 4] = match is_rsa && usages.contains(&ExtendedKeyUsage::ServerAuth) {
-        true => [0x03, 0x02, 0x05, 0xa0],
-        false => [0x03, 0x02, 0x07, 0x80],
+    let Role::Leaf { usages, key_usages, .. } = facts.expected.role else { return true };
+    let (is_rsa, is_edwards) = match facts.expected.public_key.algorithm() {
+        KeyAlgorithm::Rsa { .. } => (true, false),
+        KeyAlgorithm::Ed25519 => (false, true),
+        _ => (false, false),
     };
-    facts.extension(&oid::OID_X509_EXT_KEY_USAGE).is_some_and(|found| found.critical && found.value == wanted)
+    let is_server = usages.contains(&ExtendedKeyUsage::ServerAuth);
+    let asked = |usage: KeyUsage| key_usages.contains(&usage);
+    let usual = key_usages.is_empty();
+    let bits = [
+        (0x80, usual || asked(KeyUsage::DigitalSignature)),
+        (0x40, asked(KeyUsage::ContentCommitment)),
+        (0x20, is_rsa && (usual && is_server || asked(KeyUsage::KeyEncipherment))),
+        (0x10, is_rsa && asked(KeyUsage::DataEncipherment)),
+        (0x08, !is_rsa && !is_edwards && asked(KeyUsage::KeyAgreement)),
+    ];
+    let octet = bits.iter().filter(|(_, is_set)| *is_set).fold(0_u8, |all, (bit, _)| all | bit);
+    let Ok(unused) = u8::try_from(octet.trailing_zeros()) else { return false };
+    let wanted: [u8; 4] = [0x03, 0x02, unused, octet];
+    octet != 0
+        && facts.extension(&oid::OID_X509_EXT_KEY_USAGE).is_some_and(|found| found.critical && found.value == wanted)
 }
 
 fn leaf_extended(facts: &Facts<'_>) -> bool {
@@ -243,7 +263,7 @@ fn known(facts: &Facts<'_>) -> bool {
         oid::OID_PKIX_AUTHORITY_INFO_ACCESS,
         oid::OID_X509_EXT_CRL_DISTRIBUTION_POINTS,
     ];
-    let leaf = [oid::OID_X509_EXT_EXTENDED_KEY_USAGE, oid::OID_X509_EXT_SUBJECT_ALT_NAME];
+    let leaf = [oid::OID_X509_EXT_EXTENDED_KEY_USAGE, oid::OID_X509_EXT_SUBJECT_ALT_NAME, TLS_FEATURE];
     let ca = [oid::OID_X509_EXT_NAME_CONSTRAINTS];
     let own: &[Oid<'_>] = if matches!(facts.expected.role, Role::Leaf { .. }) { &leaf } else { &ca };
     facts.tbs.iter_extensions().all(|extension| {
@@ -251,6 +271,18 @@ fn known(facts: &Facts<'_>) -> bool {
         is_known && extension.parsed_extension().error().is_none() && !extension.value.is_empty()
     })
 }
+
+/// RFC 7633: one feature, status_request.
+fn staple(facts: &Facts<'_>) -> bool {
+    let wanted = matches!(facts.expected.role, Role::Leaf { must_staple: true, .. });
+    match facts.extension(&TLS_FEATURE) {
+        Some(found) => wanted && !found.critical && found.value == [0x30, 0x03, 0x02, 0x01, 0x05],
+        None => !wanted,
+    }
+}
+
+/// 1.3.6.1.5.5.7.1.24.
+const TLS_FEATURE: Oid<'static> = x509_parser::der_parser::asn1_rs::oid!(1.3.6.1.5.5.7.1.24);
 
 fn plain(facts: &Facts<'_>) -> bool {
     let no_unique_ids = facts.tbs.issuer_uid.is_none() && facts.tbs.subject_uid.is_none();

@@ -69,7 +69,7 @@ impl Case {
             all.push(tbs::basic_constraints(true, Some(0)).unwrap());
             all.push(tbs::name_constraints(&self.constraints).unwrap());
         } else {
-            all.push(tbs::leaf_key_usage(false).unwrap());
+            all.push(tbs::leaf_key_usage(&[KeyUsage::DigitalSignature]).unwrap());
             all.push(tbs::basic_constraints(false, None).unwrap());
             all.push(tbs::extended_key_usage(&self.usages).unwrap());
             all.push(tbs::subject_alt_name(&self.identifiers, false).unwrap());
@@ -80,7 +80,13 @@ impl Case {
     fn lint_bytes(&self, bytes: &[u8]) -> Result<(), Findings> {
         let role = match self.is_ca {
             true => Role::Ca { path_len: Some(0), name_constraints: Some(&self.constraints) },
-            false => Role::Leaf { identifiers: &self.identifiers, usages: &self.usages },
+            false => Role::Leaf {
+                identifiers: &self.identifiers,
+                usages: &self.usages,
+                key_usages: &[],
+                subject: None,
+                must_staple: false,
+            },
         };
         lint(
             bytes,
@@ -261,6 +267,7 @@ const CHANGES: &[(&str, bool, Change)] = &[
     }),
     ("X5-12.known", false, |case| case.add("1.3.6.1.4.1.32473.1", &[5, 0])),
     ("X5-12.known", true, |case| case.add(EXTENDED, b"\x30\x0a\x06\x08\x2b\x06\x01\x05\x05\x07\x03\x01")),
+    ("X5-13.staple", false, |case| case.add("1.3.6.1.5.5.7.1.24", &[0x30, 3, 2, 1, 5])),
     ("X5-12.plain", false, |case| case.parts.spki.extend([0x81, 2, 0, 1])),
     ("X5-12.algorithm", false, |case| case.parts.signature = SignatureAlgorithm::EcdsaSha512.identifier_der()),
     ("X5-12.algorithm", false, |case| {
@@ -296,7 +303,7 @@ fn good_certificates_have_no_findings() {
     }
     let mut rsa = Case::new(false, TestKey::load("rsa"));
     assert_eq!(rsa.findings(), ["X5-5.usage"].into(), "RSA in a TLS server also enciphers");
-    *rsa.extension(KEY_USAGE) = tbs::leaf_key_usage(true).unwrap();
+    *rsa.extension(KEY_USAGE) = tbs::leaf_key_usage(&[KeyUsage::DigitalSignature, KeyUsage::KeyEncipherment]).unwrap();
     assert_eq!(rsa.findings(), BTreeSet::new());
     let mut unnamed = Case::leaf();
     unnamed.parts.subject = tbs::name(None).unwrap();

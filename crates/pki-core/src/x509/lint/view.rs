@@ -2,11 +2,13 @@
 
 use std::net::IpAddr;
 
+use x509_parser::der_parser::asn1_rs::{Any, FromDer, Sequence, Utf8String};
 use x509_parser::extensions::{DistributionPointName, GeneralName, ParsedExtension, X509Extension};
 use x509_parser::oid_registry as oid;
 use x509_parser::oid_registry::Oid;
 
 use crate::x509::lint::Facts;
+use crate::x509::name::PermanentId;
 
 impl<'a> Facts<'a> {
     /// The only extension of this kind.
@@ -66,6 +68,15 @@ fn uri<'a>(name: &GeneralName<'a>) -> Option<&'a str> {
         GeneralName::URI(uri) => Some(uri),
         _ => None,
     }
+}
+
+/// The value of a permanent identifier (RFC 4043), `value` being what follows the type of an otherName.
+pub(super) fn permanent_identifier(kind: &Oid<'_>, value: &[u8]) -> Option<PermanentId> {
+    let explicit = Any::from_der(value).ok().filter(|(rest, _)| rest.is_empty())?.1;
+    let (rest, sequence) = Sequence::from_der(explicit.data).ok()?;
+    let (none, text) = Utf8String::from_der(&sequence.content).ok()?;
+    let whole = rest.is_empty() && none.is_empty() && kind.to_id_string() == "1.3.6.1.5.5.7.8.3";
+    if whole { text.string().parse().ok() } else { None }
 }
 
 /// An address of 4 or 16 octets.
