@@ -194,7 +194,7 @@ fn decide(request: &AccountRequest, case: &Case, csr: &Csr, held: Option<Held>) 
         Some(_) => Requester::Bound { device: request.device() },
         None => Requester::Unbound,
     };
-    let (profile, key) = (&case.order.profile, Some(csr.public_key()));
+    let (profile, key) = (&case.order.profile, Some(csr.public_key().algorithm()));
     let asked = Request { profile, identifiers: &identifiers, key, requester, held };
     let approved = case.policy.decide(&asked)?;
     for authorization in &case.authorizations {

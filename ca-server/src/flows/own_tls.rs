@@ -24,7 +24,7 @@ pub async fn issue(ctx: &Context, names: &[Identifier], key: &PublicKey) -> Resu
     let asked = Request {
         profile: &profile.name,
         identifiers: names,
-        key: Some(key),
+        key: Some(key.algorithm()),
         requester: Requester::Administrator,
         held: None,
     };
@@ -110,7 +110,11 @@ fn own_profile(names: &[Identifier]) -> ProfileDocument {
     ProfileDocument {
         api_version: API_VERSION.to_owned(),
         kind: KIND.to_owned(),
-        metadata: Metadata { name: "ca-server".to_owned(), description: "The CA's own TLS certificate".to_owned() },
+        metadata: Metadata {
+            name: "ca-server".to_owned(),
+            description: "The CA's own TLS certificate".to_owned(),
+            accepts: BTreeMap::new(),
+        },
         spec: Spec {
             enabled: true,
             issuer: None,

@@ -9,7 +9,6 @@ use crate::policy::decide::{Denial, Request, Requester, SubjectWish};
 use crate::policy::keys::usages_of;
 use crate::policy::profile::{BindingRule, IdentifierRule, Profile, Role};
 use crate::policy::template::{Place, Template};
-use crate::x509::key::PublicKey;
 use crate::x509::name::Identifier;
 
 /// A request with the profile that it names.
@@ -289,7 +288,7 @@ pub(super) fn fill_subject(case: &Case<'_>) -> Result<SubjectWish, Denial> {
 }
 
 fn key(case: &Case<'_>) -> Result<(), Denial> {
-    match case.request.key.map(PublicKey::algorithm) {
+    match case.request.key {
         Some(algorithm) if !case.profile.keys.allows(algorithm) => {
             let detail = format!(
                 "the profile `{}` does not allow a key of type {algorithm}; make one of type {} and send a new CSR",

@@ -10,7 +10,7 @@ use crate::ids::ProfileName;
 use crate::policy::Policy;
 use crate::policy::checks::{self, Case};
 use crate::policy::profile::{IdentifierRule, Profile};
-use crate::x509::key::PublicKey;
+use crate::x509::key::KeyAlgorithm;
 use crate::x509::name::Identifier;
 
 /// Somebody wants a certificate.
@@ -20,8 +20,8 @@ pub struct Request<'a> {
     pub profile: &'a ProfileName,
     /// For these names.
     pub identifiers: &'a [Identifier],
-    /// For this key; not known yet when an order is made.
-    pub key: Option<&'a PublicKey>,
+    /// For a key of this type; not known yet when an order is made.
+    pub key: Option<KeyAlgorithm>,
     /// Who.
     pub requester: Requester<'a>,
     /// What the requester has by this profile already; needed with a key, where [`Profile::limits`] says so.

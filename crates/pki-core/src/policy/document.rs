@@ -36,6 +36,9 @@ pub struct Metadata {
     /// One sentence; ACME clients see it in the directory.
     #[serde(default)]
     pub description: String,
+    /// Findings of `policy check` that are meant so: id and reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub accepts: BTreeMap<String, String>,
 }
 
 /// What a profile says. Members that are absent are not written either, so that a document means the same, and has the

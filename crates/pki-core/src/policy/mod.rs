@@ -2,8 +2,9 @@
 //!
 //! [`document`] is what a person wrote, [`profile`] what it means once checked ([`keys`], [`rules`] and [`template`] are
 //! its parts), [`Policy`] all profiles in force, [`decide`] the one question anybody asks of them, [`explain`] the answer
-//! at length. Reading files is the programs' work.
+//! at length. [`cases`] are requests with the decision expected, [`lint`] tells what is allowed and dangerous. Reading files is the programs' work.
 
+pub mod cases;
 mod check;
 mod checks;
 pub mod decide;
@@ -11,6 +12,7 @@ pub mod defaults;
 pub mod document;
 pub mod explain;
 pub mod keys;
+pub mod lint;
 pub mod profile;
 pub mod rules;
 mod set;

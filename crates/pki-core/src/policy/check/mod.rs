@@ -9,6 +9,7 @@ use crate::ids::ProfileName;
 use crate::policy::document::{
     API_VERSION, Ca, KIND, Keys, Limits, ProfileDocument, Revocation, Spec, Subject, Window,
 };
+use crate::policy::lint;
 use crate::policy::profile::{
     BindingRule, CaRules, Curves, ExtendedKeyUsage, KeyRules, KeyUsage, Profile, ProfileLimits, RevocationRules, Role,
     SubjectRules,
@@ -125,6 +126,14 @@ fn head(errors: &mut Errors<'_>, document: &ProfileDocument) {
     }
     if document.metadata.description.len() > 200 || document.metadata.description.contains(char::is_control) {
         errors.add("metadata.description", "write one line of at most 200 characters");
+    }
+    for (id, reason) in &document.metadata.accepts {
+        let field = format!("metadata.accepts.{}", shorten(id));
+        if !lint::KINDS.iter().any(|kind| kind.id == id) {
+            errors.add(field, "there is no such finding; see docs/policy.md for their ids");
+        } else if reason.trim().is_empty() {
+            errors.add(field, "write why it is meant so");
+        }
     }
     let spec = &document.spec;
     if spec.issuer.as_ref().is_some_and(|issuer| issuer.trim().is_empty() || issuer.contains(char::is_control)) {

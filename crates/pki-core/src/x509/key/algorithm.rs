@@ -38,6 +38,25 @@ impl fmt::Display for KeyAlgorithm {
     }
 }
 
+/// A text that names no kind of key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is no kind of key; write `ECDSA P-256`, `ECDSA P-384`, `ECDSA P-521`, `Ed25519` or for example `RSA 3072`"
+)]
+pub struct NoKeyAlgorithm(String);
+
+impl std::str::FromStr for KeyAlgorithm {
+    type Err = NoKeyAlgorithm;
+
+    fn from_str(text: &str) -> Result<Self, NoKeyAlgorithm> {
+        let named = [Self::EcdsaP256, Self::EcdsaP384, Self::EcdsaP521, Self::Ed25519];
+        let rsa = || text.strip_prefix("RSA ").and_then(|bits| bits.parse().ok()).map(|bits| Self::Rsa { bits });
+        let found = named.into_iter().find(|algorithm| algorithm.to_string() == text).or_else(rsa);
+        let found = found.filter(|algorithm| algorithm.to_string() == text);
+        found.ok_or_else(|| NoKeyAlgorithm(text.chars().filter(|c| !c.is_control()).take(40).collect()))
+    }
+}
+
 /// Signature algorithms this CA verifies. There is no SHA-1 and no MD5, and none can be added by configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SignatureAlgorithm {
@@ -225,6 +244,17 @@ mod tests {
                 assert_eq!(SignatureAlgorithm::from_identifier_der(&spelling).unwrap(), algorithm);
                 assert!(seen.insert(spelling));
             }
+        }
+    }
+
+    #[test]
+    fn kinds_of_keys_read_back() {
+        use KeyAlgorithm::{EcdsaP256, EcdsaP384, EcdsaP521, Ed25519, Rsa};
+        for algorithm in [EcdsaP256, EcdsaP384, EcdsaP521, Ed25519, Rsa { bits: 3072 }] {
+            assert_eq!(algorithm.to_string().parse(), Ok(algorithm));
+        }
+        for bad in ["", "RSA", "RSA x", "RSA +3072", "rsa 2048", "P-256", "ed25519"] {
+            assert!(bad.parse::<KeyAlgorithm>().is_err(), "{bad}");
         }
     }
 

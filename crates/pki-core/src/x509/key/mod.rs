@@ -13,7 +13,7 @@ use der::asn1::{BitStringRef, UintRef};
 use der::{Decode, Reader};
 use sha2::{Digest, Sha256};
 
-pub use algorithm::{KeyAlgorithm, SignatureAlgorithm};
+pub use algorithm::{KeyAlgorithm, NoKeyAlgorithm, SignatureAlgorithm};
 
 use crate::x509::encoding;
 
