@@ -22,3 +22,4 @@ pub mod tasks;
 pub mod telemetry;
 pub mod tls;
 pub mod validation;
+mod yaml;

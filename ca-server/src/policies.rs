@@ -10,6 +10,8 @@ use pki_core::policy::document::ProfileDocument;
 use pki_core::policy::profile::Profile;
 use signer::Envelope;
 
+use crate::yaml;
+
 /// A profile is a page of text.
 const MAX_FILE: u64 = 256 * 1024;
 
@@ -60,8 +62,11 @@ pub fn load(folder: &Path, kinds: &[ChallengeKind]) -> Result<Policy, PolicyFold
 /// What a profile promises and this program would refuse only when a certificate is asked for.
 fn beyond_this_ca(profile: &Profile, kinds: &[ChallengeKind]) -> Vec<String> {
     let mut faults = Vec::new();
+    if !profile.enabled {
+        return faults;
+    }
     let most = Envelope::serving().leaf_life;
-    if profile.lifetime > most {
+    if profile.lifetime > most && profile.ca.is_none() {
         let days = most.as_secs() / 86_400;
         faults.push(format!(
             "profile {}: `lifetime` is more than the {days} days the signer allows; shorten it",
@@ -99,8 +104,7 @@ fn read(file: &Path) -> Result<ProfileDocument, String> {
     if u64::try_from(text.len()).unwrap_or(u64::MAX) > MAX_FILE {
         return Err(format!("it is larger than {} kB; a profile is a page of text", MAX_FILE / 1024));
     }
-    // a fault is one line; without the snippet its place stands at the end
-    serde_saphyr::from_str(&text).map_err(|error| error.without_snippet().to_string())
+    yaml::read(&text)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod args;
 mod client;
 mod error;
 mod output;
+mod policy;
 mod setup;
 
 use std::process::ExitCode;
@@ -52,6 +53,9 @@ enum Command {
     /// Profiles: which certificates there are, and who may have them
     #[command(subcommand)]
     Profile(admin::profile::Command),
+    /// The profiles in files: check them, run their cases, ask why
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// External account keys for ACME clients that are no devices
     #[command(subcommand)]
     Eab(admin::eab::Command),
@@ -98,6 +102,7 @@ fn execute(command: Command) -> Result<ExitCode, CliError> {
         Command::Device(command) => block_on(Threads::One, command.run()),
         Command::Cert(command) => block_on(Threads::One, command.run()),
         Command::Profile(command) => block_on(Threads::One, command.run()),
+        Command::Policy(command) => command.run(),
         Command::Eab(command) => block_on(Threads::One, command.run()),
         Command::Crl(command) => block_on(Threads::One, command.run()),
         Command::Audit(command) => block_on(Threads::One, command.run()),
