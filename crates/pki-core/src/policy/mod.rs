@@ -7,6 +7,10 @@
 pub mod cases;
 mod check;
 mod checks;
+#[cfg(test)]
+mod conformity;
+#[cfg(test)]
+mod conformity_tests;
 pub mod decide;
 pub mod defaults;
 pub mod document;
