@@ -24,6 +24,7 @@ mod overload;
 mod pkilint;
 mod postgres;
 mod problems;
+mod profiles;
 mod renewal;
 mod responder;
 mod samples;

@@ -26,7 +26,7 @@ pub(in crate::cli) enum Command {
     /// Run the cases beside the profiles and compare the decisions
     Test(test::Test),
     /// Tell why a request is allowed or denied
-    Explain(explain::Explain),
+    Explain(Box<explain::Explain>),
 }
 
 impl Command {
