@@ -100,6 +100,42 @@ fn is_command(verbs: &[String]) -> bool {
     command.args(verbs).arg("--help").output().unwrap().status.success()
 }
 
+/// The table of findings says what the program says, row by row.
+#[test]
+fn every_finding_is_documented() {
+    let text = read(root().join("docs/policy.md"));
+    let documented: Vec<&str> = text.lines().filter(|line| line.starts_with("| PL")).collect();
+    let kinds = pki_core::policy::lint::KINDS.iter();
+    let found =
+        kinds.map(|kind| format!("| {} | {} | {} | {} |", kind.id, kind.severity.as_str(), kind.title, kind.remedy));
+    assert_eq!(documented, found.collect::<Vec<_>>());
+    for kind in pki_core::policy::lint::KINDS {
+        assert!(text.contains(&format!("**{}**", kind.id)), "{} has no paragraph", kind.id);
+    }
+}
+
+/// Every question of a decision stands in the table, in its order, and the profile shown is one.
+#[test]
+fn the_page_about_policy_shows_what_there_is() {
+    let text = read(root().join("docs/policy.md"));
+    let yaml = text.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let document = serde_saphyr::from_str(yaml).unwrap();
+    let policy = pki_core::policy::Policy::from_documents(vec![("docs/policy.md".to_owned(), document)]).unwrap();
+    let cases = text.split("```yaml\n").nth(2).unwrap().split("```").next().unwrap();
+    let cases: pki_core::policy::cases::CasesDocument = serde_saphyr::from_str(cases).unwrap();
+    cases.check().unwrap();
+    let explained = cases.cases[0].request.explain(&policy).unwrap();
+    let rules = text.lines().filter_map(|line| line.strip_prefix("| `")).filter(|line| line.contains("? |"));
+    let rules: Vec<&str> = rules.flat_map(|line| line.split(" | ").next().unwrap().split('`')).collect();
+    let rules: Vec<&str> = rules.into_iter().filter(|word| word.contains('.')).collect();
+    let asked: Vec<&str> = explained.steps.iter().map(|step| step.rule.as_str()).collect();
+    assert_eq!(rules, asked);
+    for profile in files(&root().join("policies"), "yaml") {
+        let name = profile.file_stem().unwrap().to_string_lossy().into_owned();
+        assert!(text.contains(&format!("`{name}`")), "{name} is not in the table of default profiles");
+    }
+}
+
 #[test]
 fn commands_in_code_exist() {
     let mut checked = 0;
@@ -112,7 +148,7 @@ fn commands_in_code_exist() {
                 checked += 1;
                 let first = verbs.get(..1).unwrap();
                 assert!(is_command(first), "{}: ca-server {verbs:?}", file.display());
-                let group = ["device", "cert", "profile", "eab", "crl", "audit", "config", "db", "root"];
+                let group = ["device", "cert", "profile", "eab", "crl", "audit", "config", "db", "root", "policy"];
                 if group.contains(&first[0].as_str()) {
                     assert!(is_command(&verbs), "{}: ca-server {verbs:?}", file.display());
                 }

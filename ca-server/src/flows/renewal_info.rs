@@ -26,7 +26,8 @@ pub async fn advise(ctx: &Context, name: &str) -> Result<Advice, FlowError> {
     let name: CertificateName = name.parse().map_err(BadCertificateName::problem)?;
     let found = replace::by_name(ctx, &name).await?;
     let record = found.ok_or_else(|| FlowError::not_found("certificate"))?;
-    let window = window::suggest(&record, replacement(ctx, &record).await?);
+    let of_profile = ctx.policy().profile(&record.profile).and_then(|profile| profile.renewal_window);
+    let window = window::suggest(&record, of_profile, replacement(ctx, &record).await?);
     Ok(Advice { window, ask_again_after: window::ask_again_after(&record, ctx.now()) })
 }
 

@@ -155,3 +155,33 @@ async fn instant_acme_with_an_external_account_key_by_dns_and_tls() {
     issue(&world, &account, &["*.wild.site.test", "wild.site.test"], ChallengeType::Dns01).await;
     issue(&world, &account, &["tls.site.test"], ChallengeType::TlsAlpn01).await;
 }
+
+/// A client that knows profiles is told which of them it may have, and why it is refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn instant_acme_is_refused_and_allowed_by_profile() {
+    let world = World::open().await;
+    let (account, _) = register(&world, None).await;
+    let order = async |profile: &'static str, name: &str| {
+        let identifiers = [Identifier::Dns(name.to_owned())];
+        account.new_order(&NewOrder::new(&identifiers).profile(profile)).await.map(drop)
+    };
+    for (profile, name, kind, rule) in [
+        ("server", "web.example", "rejectedIdentifier", "identifiers.allowed"),
+        ("kubernetes-ingress", "*.site.test", "rejectedIdentifier", "identifiers.allowed"),
+        ("gateway", "web.site.test", "invalidProfile", "requires.binding"),
+        ("rabbitmq-broker", "web.site.test", "invalidProfile", "requires.binding"),
+        ("operator", "web.site.test", "unauthorized", "requires.role"),
+        ("site-ca", "web.site.test", "invalidProfile", "profile.enabled"),
+        ("nothing", "web.site.test", "invalidProfile", "profile.known"),
+    ] {
+        let Err(instant_acme::Error::Api(problem)) = order(profile, name).await else { panic!("{profile}: {name}") };
+        let detail = problem.detail.unwrap_or_default();
+        assert_eq!(problem.r#type.as_deref(), Some(&*format!("urn:ietf:params:acme:error:{kind}")), "{detail}");
+        assert!(detail.contains(&format!("(rule {rule})")), "{detail}");
+    }
+    for profile in ["server", "kubernetes-ingress"] {
+        let identifiers = [Identifier::Dns("web.site.test".to_owned())];
+        let order = NewOrder::new(&identifiers).profile(profile);
+        complete(&world, &account, order, &["web.site.test"], ChallengeType::Http01).await;
+    }
+}

@@ -115,6 +115,107 @@ const WRONG: &[(&str, &str, &str)] = &[
         "spec.keys.rsaMinBits: it is not between 2048 and 8192; write for example 3072",
     ),
     (
+        "exact: localhost",
+        "exact: localhost\n        suffix: x.test",
+        "spec.identifiers.dns[0]: write exactly one of `exact`, `suffix`, `pattern` and `template`",
+    ),
+    (
+        "exact: localhost",
+        "template: x.test",
+        "spec.identifiers.dns[0]: the template has no variable; write `exact: x.test`",
+    ),
+    (
+        "exact: localhost",
+        "template: \"{device.nam}.test\"",
+        "spec.identifiers.dns[0]: `{device.nam}` is not known; write {device.name}, {device.site}, {device.labels.KEY}, or {templates.NAME} with NAME under `spec.templates`",
+    ),
+    (
+        "exact: localhost",
+        "template: \"{device.name}..test\"",
+        "spec.identifiers.dns[0]: the template makes no DNS name: `a..test` is not a valid DNS name: a label is empty",
+    ),
+    (
+        "  usage:",
+        "  templates: { a: \"{templates.b}\", b: \"{templates.a}\" }\n  usage:",
+        "spec.templates.a: the templates refer to each other in a circle: `a` -> `b` -> `a`; break it",
+    ),
+    (
+        "ip: [10.0.0.0/8]",
+        "uri: [{ prefix: \"spiffe://site.test\" }]",
+        "spec.identifiers.uri[0]: `spiffe://site.test` has no end that separates; let it end in `/` or `:` behind a host or a namespace",
+    ),
+    (
+        "ip: [10.0.0.0/8]",
+        "email: [{ domain: \"*.site.test\" }]",
+        "spec.identifiers.email[0]: a domain has no wildcard; write each domain",
+    ),
+    (
+        "[serverAuth]",
+        "[serverAuth]\n    keyUsage: [keyCertSign]",
+        "spec.usage.keyUsage: `keyCertSign` is not known; write `digitalSignature`, `contentCommitment`, `keyEncipherment`, `dataEncipherment` or `keyAgreement`",
+    ),
+    (
+        "  usage:",
+        "  keys: { curves: [P-224] }\n  usage:",
+        "spec.keys.curves: `P-224` is not known; write `P-256`, `P-384` or `P-521`",
+    ),
+    (
+        "  usage:",
+        "  keys: { rsaMinBits: 4096, rsaMaxBits: 3072 }\n  usage:",
+        "spec.keys.rsaMaxBits: it is not between `rsaMinBits` and 8192",
+    ),
+    (
+        "grace: 7d",
+        "grace: 7d, window: { from: 0.7, to: 0.6 }",
+        "spec.renewal.window: write two shares between 0.1 and 0.9, the first the smaller",
+    ),
+    (
+        "binding: none",
+        "binding: externalAccount, role: administrator",
+        "spec.requires.role: a role is of people, a binding is of accounts: write `binding: none` beside it",
+    ),
+    ("binding: none", "binding: none, role: king", "spec.requires.role: `king` is not known; write `administrator`"),
+    (
+        "  usage:",
+        "  limits: { active: 1 }\n  usage:",
+        "spec.limits: `active` and `issued` are counted by device; write `binding: device`, or leave them out",
+    ),
+    (
+        "  usage:",
+        "  limits: { names: 0 }\n  usage:",
+        "spec.limits.names: none at all is no limit; write `enabled: false` instead",
+    ),
+    (
+        "  usage:",
+        "  revocation: { crlMirrors: [\"https://x.test/\"] }\n  usage:",
+        "spec.revocation.crlMirrors: `https://x.test/` is no address of a list or responder; write for example http://crl.site.test/ca.crl",
+    ),
+    (
+        "  usage:",
+        "  revocation: { mustStaple: true, ocsp: false }\n  usage:",
+        "spec.revocation.mustStaple: only TLS servers with an OCSP address can staple; leave it out",
+    ),
+    (
+        "  usage:",
+        "  ca: { pathLength: 0, nameConstraints: {} }\n  usage:",
+        "spec.ca.nameConstraints: a CA that may issue for any name is no part of a policy; name zones or networks",
+    ),
+    (
+        "  usage:",
+        "  commonName: true\n  subject: { organization: Plant }\n  usage:",
+        "spec.commonName: `spec.subject` says what the subject is; leave this out",
+    ),
+    (
+        "  usage:",
+        "  issuer: \" \"\n  usage:",
+        "spec.issuer: write the common name of the CA certificate that issues, or leave it out",
+    ),
+    (
+        "name: server",
+        "name: server\n  accepts: { PL999: why }",
+        "metadata.accepts.PL999: there is no such finding; see docs/policy.md for their ids",
+    ),
+    (
         "description: Servers",
         "description: \"a\\nb\"",
         "metadata.description: write one line of at most 200 characters",

@@ -36,13 +36,14 @@ pub struct Replacement {
     pub until: Timestamp,
 }
 
-/// The window of one certificate (ARI-3): in the last third of life, in the second half of a short one; in the past when
-/// it was revoked; earlier when its issuer's certificates are to be replaced.
-pub fn suggest(record: &CertificateRecord, replacement: Option<Replacement>) -> Window {
+/// The window of one certificate (ARI-3): in the last third of life, in the second half of a short one, or between the
+/// shares of life (in thousandths) that its profile says; in the past when it was revoked; earlier when its issuer's
+/// certificates are to be replaced.
+pub fn suggest(record: &CertificateRecord, of_profile: Option<(u16, u16)>, replacement: Option<Replacement>) -> Window {
     if let CertificateState::Revoked { revocation, .. } = &record.state {
         return Window { start: revocation.at - PAST, end: revocation.at };
     }
-    let regular = regular(record);
+    let regular = of_profile.map_or_else(|| regular(record), |shares| between(record, shares));
     let meant = replacement.filter(|replacement| record.created_at < replacement.from);
     meant.map_or(regular, |replacement| earlier(regular, forced(record, replacement)))
 }
@@ -52,6 +53,14 @@ fn regular(record: &CertificateRecord) -> Window {
     let band = if life < SHORT_LIFE { life / 2 } else { share(life, 667) };
     let width = share(life, WIDTH_PERMILLE);
     whole(record.not_before + band + part(width, place(record)), width)
+}
+
+/// Half as wide as what the profile says, and begun within its first half: all of them lie in it, and not all begin at
+/// once.
+fn between(record: &CertificateRecord, (from, to): (u16, u16)) -> Window {
+    let life = record.not_after.since(record.not_before);
+    let half = share(life, u64::from(to.saturating_sub(from))) / 2;
+    whole(record.not_before + share(life, u64::from(from)) + part(half, place(record)), half)
 }
 
 fn forced(record: &CertificateRecord, replacement: Replacement) -> Window {

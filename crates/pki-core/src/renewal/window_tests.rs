@@ -50,10 +50,23 @@ fn windows_lie_in_the_last_third_and_spread() {
         let mut starts = std::collections::BTreeSet::new();
         for _ in 0..100 {
             let record = record(life);
-            let window = suggest(&record, None);
-            assert_eq!(window, suggest(&record, None));
+            let window = suggest(&record, None, None);
+            assert_eq!(window, suggest(&record, None, None));
             assert!(window.start >= at(from) && window.start < window.end, "{life}: {window:?}");
             assert!(window.end <= at(life), "{life}: {window:?}");
+            starts.insert(window.start);
+        }
+        assert!(life < DAY || starts.len() > 90, "{life}: {}", starts.len());
+    }
+}
+
+#[test]
+fn the_window_of_a_profile_is_kept_and_spread_over() {
+    for (life, shares, from, to) in [(100 * DAY, (500, 600), 50 * DAY, 60 * DAY), (100, (100, 900), 10, 90)] {
+        let mut starts = std::collections::BTreeSet::new();
+        for _ in 0..100 {
+            let window = suggest(&record(life), Some(shares), None);
+            assert!(window.start >= at(from) && window.end <= at(to) && window.start < window.end, "{window:?}");
             starts.insert(window.start);
         }
         assert!(life < DAY || starts.len() > 90, "{life}: {}", starts.len());
@@ -66,7 +79,7 @@ fn what_was_revoked_is_over() {
     let record = CertificateRecord { state: CertificateState::Revoked { der: Vec::new(), revocation }, ..record(DAY) };
     let replacement = Replacement { from: at(10), until: at(20) };
     for replacement in [None, Some(replacement)] {
-        let window = suggest(&record, replacement);
+        let window = suggest(&record, None, replacement);
         assert!(window.start < window.end && window.end <= at(100));
     }
 }
@@ -77,16 +90,16 @@ fn a_replacement_moves_windows_forward_only_and_spreads_them() {
     let mut starts = std::collections::BTreeSet::new();
     for _ in 0..100 {
         let record = record(90 * DAY);
-        let window = suggest(&record, Some(replacement));
+        let window = suggest(&record, None, Some(replacement));
         assert!(window.start >= at(DAY) && window.start <= at(2 * DAY) && window.start < window.end, "{window:?}");
         starts.insert(window.start);
     }
     assert!(starts.len() > 90);
     let late = Replacement { from: at(80 * DAY), until: at(90 * DAY) };
     let record = record(90 * DAY);
-    assert_eq!(suggest(&record, Some(late)), suggest(&record, None), "its own window comes first");
+    assert_eq!(suggest(&record, None, Some(late)), suggest(&record, None, None), "its own window comes first");
     let newer = CertificateRecord { created_at: at(DAY), ..record };
-    assert_eq!(suggest(&newer, Some(replacement)), suggest(&newer, None), "made afterwards");
+    assert_eq!(suggest(&newer, None, Some(replacement)), suggest(&newer, None, None), "made afterwards");
 }
 
 /// ARI-2.

@@ -10,6 +10,7 @@ use crate::policy::testing;
 use crate::random::SystemEntropy;
 use crate::revocation::Reason;
 use crate::x509::crl::{self, Crl, CrlEntry, CrlPlan, CrlScope};
+use crate::x509::name::Identifier;
 use crate::x509::pem;
 use crate::x509::testing::{DAY, TestCa, TestKey, file, names, now, serial};
 

@@ -179,6 +179,12 @@ fn relations(errors: &mut Errors<'_>, profile: &Profile) {
             "a role is of people, a binding is of accounts: write `binding: none` beside it",
         );
     }
+    if profile.limits.count() && profile.binding != BindingRule::Device {
+        errors.add(
+            "spec.limits",
+            "`active` and `issued` are counted by device; write `binding: device`, or leave them out",
+        );
+    }
     if profile.subject.is_some() && profile.common_name {
         errors.add("spec.commonName", "`spec.subject` says what the subject is; leave this out");
     }
