@@ -60,22 +60,18 @@ impl List {
 }
 
 fn show(admin: &Admin, profile: &ProfileView) -> Result<(), CliError> {
-    let zones = |zone: &String| match profile.wildcards {
-        true => format!("{zone} and below, wildcards too"),
-        false => format!("{zone} and below"),
-    };
     let facts = vec![
         ("name", profile.name.clone()),
         ("description", profile.description.clone()),
+        ("switched off", if profile.enabled { String::new() } else { "nothing is issued by it".to_owned() }),
         ("binding", profile.binding.clone()),
+        ("role", profile.role.clone().unwrap_or_default()),
         ("usage", profile.extended_key_usage.join(" ")),
         ("lifetime", span(profile.lifetime_seconds)),
         ("backdated", span(profile.backdate_seconds)),
         ("renewed at", format!("{:.1} % of the lifetime", f64::from(profile.renew_at_permille) / 10.0)),
         ("grace", span(profile.grace_seconds)),
-        ("names", profile.dns_exact.join(" ")),
-        ("zones", profile.dns_suffix.iter().map(zones).collect::<Vec<_>>().join("; ")),
-        ("networks", profile.ip.join(" ")),
+        ("rules", profile.rules.join("; ")),
         ("keys", profile.keys.join(", ")),
         ("challenges", profile.challenges.join(" ")),
         ("policy", profile.policy_revision.clone()),

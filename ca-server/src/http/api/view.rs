@@ -10,7 +10,7 @@ use pki_core::audit::AuditEvent;
 use pki_core::device::{Device, DeviceState, EabKey, EabKeyState};
 use pki_core::issuance::plan::IssuingCa;
 use pki_core::issuance::record::{CertificateRecord, CertificateState};
-use pki_core::policy::profile::{BindingRule, ExtendedKeyUsage, Profile};
+use pki_core::policy::profile::Profile;
 use pki_core::time::Timestamp;
 use pki_core::x509::pem;
 use ring::digest::{SHA256, digest};
@@ -109,10 +109,7 @@ pub(super) fn eab_key(key: &EabKey, now: Timestamp) -> EabView {
 }
 
 pub(super) fn profile(profile: &Profile, revision: &str) -> ProfileView {
-    let usages = profile.extended_key_usage.iter().map(|usage| match usage {
-        ExtendedKeyUsage::ServerAuth => "serverAuth",
-        ExtendedKeyUsage::ClientAuth => "clientAuth",
-    });
+    let usages = profile.extended_key_usage.iter().map(|usage| usage.as_str());
     let keys = [
         profile.keys.ecdsa.then(|| "ecdsa".to_owned()),
         profile.keys.ed25519.then(|| "ed25519".to_owned()),
@@ -121,12 +118,10 @@ pub(super) fn profile(profile: &Profile, revision: &str) -> ProfileView {
     ProfileView {
         name: profile.name.to_string(),
         description: profile.description.clone(),
-        binding: match profile.binding {
-            BindingRule::None => "none",
-            BindingRule::ExternalAccount => "externalAccount",
-            BindingRule::Device => "device",
-        }
-        .to_owned(),
+        enabled: profile.enabled,
+        binding: profile.binding.as_str().to_owned(),
+        role: profile.role.map(|role| role.as_str().to_owned()),
+        rules: profile.identifiers.rules().iter().map(ToString::to_string).collect(),
         extended_key_usage: usages.map(str::to_owned).collect(),
         lifetime_seconds: profile.lifetime.as_secs(),
         backdate_seconds: profile.backdate.as_secs(),

@@ -12,8 +12,13 @@ pub struct ProfileView {
     pub name: String,
     /// One sentence.
     pub description: String,
+    /// Whether anything is issued by it.
+    pub enabled: bool,
     /// `none`, `externalAccount` or `device`.
     pub binding: String,
+    /// The role that a requester has to have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
     /// `serverAuth`, `clientAuth`.
     pub extended_key_usage: Vec<String>,
     /// notAfter minus notBefore, in seconds.
@@ -24,6 +29,8 @@ pub struct ProfileView {
     pub renew_at_permille: u16,
     /// How long after the end a bound device may still renew, in seconds.
     pub grace_seconds: u64,
+    /// Every rule for names, as `dns[1] suffix site.test`.
+    pub rules: Vec<String>,
     /// Names allowed exactly.
     pub dns_exact: Vec<String>,
     /// Zones whose every name is allowed.

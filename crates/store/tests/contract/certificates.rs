@@ -1,9 +1,11 @@
 //! Certificates.
 
-use pki_core::ids::{CertificateId, DeviceId, IssuerId};
+use pki_core::ids::{CertificateId, DeviceId, IssuerId, ProfileName};
 use pki_core::issuance::record::{CertificateRecord, CertificateState, Revocation, Source};
+use pki_core::policy::decide::Held;
 use pki_core::revocation::Reason;
 use pki_core::time::Timestamp;
+use pki_core::x509::name::Identifier;
 use store::certificates::{self, Filter, KeyStanding, NameFilter, StateFilter};
 use store::{Store, StoreError, devices};
 
@@ -12,7 +14,7 @@ use crate::fixtures::{at, certificate, device, dns, entropy, ip, issuer, read, s
 crate::on_both! {
     comes_back_as_it_was, serials_are_unique_under_an_issuer, a_plan_is_issued_once, revocation_is_guarded,
     confirmation_is_the_first, lists_fit_the_filter, names_are_searched, the_latest_of_a_device, revoked_ones_are_listed,
-    compromised_keys_are_known, successors_are_found, left_over_plans, expiring_ones_come_by_their_end
+    compromised_keys_are_known, successors_are_found, left_over_plans, what_a_device_has_is_counted, expiring_ones_come_by_their_end
 }
 
 async fn stored(store: &Store, certificate: &CertificateRecord) {
@@ -212,6 +214,37 @@ async fn the_latest_of_a_device(store: &Store) {
     };
     assert_eq!(latest("gateway").await, expected);
     assert_eq!(latest("other").await, None);
+}
+
+/// Fails when revoked or ended ones count as valid, or those of other devices and profiles count at all.
+async fn what_a_device_has_is_counted(store: &Store) {
+    let (issuer, counted, stranger) = (issuer(), device("gw-counted"), device("gw-stranger"));
+    let (id, other) = (counted.id, stranger.id);
+    for device in [counted, stranger] {
+        write(store, async move |tx| devices::insert(tx, &device).await).await.unwrap();
+    }
+    for (of, profile, end, made, state) in [
+        (id, "gateway", 100, 40, issued()),
+        (id, "gateway", 50, 50, CertificateState::Planned { tbs: vec![1] }),
+        (id, "gateway", 49, 60, issued()),
+        (id, "gateway", 100, 70, revoked(5, None)),
+        (id, "other", 100, 60, issued()),
+        (other, "gateway", 100, 60, issued()),
+    ] {
+        let uri = Identifier::parse("uri", "urn:gw:x").unwrap();
+        let mut certificate = certificate(issuer, &[dns("a.test"), uri]);
+        (certificate.device, certificate.profile) = (Some(of), profile.parse().unwrap());
+        (certificate.not_after, certificate.created_at, certificate.state) = (at(end), at(made), state);
+        stored(store, &certificate).await;
+        let back = found(store, certificate.id).await;
+        assert_eq!(back.identifiers, certificate.identifiers, "names of all types read back");
+    }
+    let profile: ProfileName = "gateway".parse().unwrap();
+    let held = read(store, async move |tx| certificates::count_of_device(tx, id, &profile, at(50), at(50)).await).await;
+    assert_eq!(held, Held { active: 2, issued: 3 });
+    let profile: ProfileName = "nothing".parse().unwrap();
+    let held = read(store, async move |tx| certificates::count_of_device(tx, id, &profile, at(0), at(0)).await).await;
+    assert_eq!(held, Held::default());
 }
 
 async fn revoked_ones_are_listed(store: &Store) {
