@@ -221,3 +221,49 @@ fn the_default_profile_is_one_the_requester_can_use() {
     assert_eq!(name(BOUND).as_deref(), Some("server"));
     assert_eq!(name(Requester::Unbound).as_deref(), Some("server"));
 }
+
+/// What can be written and not be kept is denied with a rule of its own, for administrators too.
+#[test]
+fn what_can_not_be_kept_is_denied() {
+    use crate::policy::testing::{USUAL, device};
+    let names = "  identifiers: { dns: [{ suffix: site.test }] }\n";
+    let by_device = |further: &str| {
+        let usual = USUAL.replace("binding: none, challenges: [http-01]", "binding: device");
+        format!("{usual}{names}{further}")
+    };
+    let ca = USUAL.replace("[serverAuth]", "[]")
+        + "  ca: { pathLength: 0, nameConstraints: { dns: [site.test] } }\n  identifiers: { dns: [{ suffix: site.test }] }\n";
+    let mut gateway = device("server");
+    gateway.dns.push("a.site.test".parse().unwrap());
+    let own = Requester::Bound { device: Some(&gateway) };
+    let (new, old) = (Some(Held::default()), Some(Held { active: 2, issued: 5 }));
+    let key = Some(KeyAlgorithm::Ed25519);
+    for (text, requester, key, held, expected) in [
+        (ca.clone(), Requester::Administrator, None, None, "ca.approval"),
+        (by_device("").replace("device }", "device, approval: true }"), own, None, None, "requires.approval"),
+        (by_device("  enabled: false\n"), Requester::Administrator, None, None, "profile.enabled"),
+        (by_device("  subject: { commonName: \"{device.labels.x}\" }\n"), own, None, None, "subject.template"),
+        (by_device("  subject: { organization: \"{device.site}\" }\n"), own, key, None, "approved"),
+        (
+            by_device("").replace("[serverAuth]", "[serverAuth], keyUsage: [keyAgreement]"),
+            own,
+            key,
+            None,
+            "keys.allowed",
+        ),
+        (by_device("  keys: { curves: [P-384] }\n"), own, Some(KeyAlgorithm::EcdsaP256), None, "keys.allowed"),
+        (by_device("  limits: { active: 2 }\n"), own, key, new, "approved"),
+        (by_device("  limits: { active: 2 }\n"), own, key, old, "limits.active"),
+        (by_device("  limits: { issued: { count: 5, per: 1d } }\n"), own, key, old, "limits.issued"),
+        (by_device("  limits: { issued: { count: 5, per: 1d } }\n"), own, None, None, "approved"),
+        // nobody counted, and the certificate would be issued
+        (by_device("  limits: { issued: { count: 5, per: 1d } }\n"), own, key, None, "limits.issued"),
+    ] {
+        let document = serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let policy = Policy::from_documents(vec![("x".to_owned(), document)]).unwrap_or_else(|all| panic!("{all:#?}"));
+        let (profile, identifiers) = ("server".parse().unwrap(), [dns("a.site.test")]);
+        let asked = Request { profile: &profile, identifiers: &identifiers, key, requester, held };
+        assert_eq!(rule(policy.decide(&asked)), expected, "{text}");
+        assert_eq!(policy.explain(&asked).allowed, expected == "approved", "both are of one mind");
+    }
+}

@@ -17,6 +17,7 @@ pub mod document;
 pub mod explain;
 pub mod keys;
 pub mod lint;
+pub mod pattern;
 pub mod profile;
 pub mod rules;
 mod set;

@@ -10,9 +10,8 @@ use crate::policy::template::Template;
 use crate::x509::name::DnsName;
 
 pub use crate::policy::keys::{Curves, ExtendedKeyUsage, KeyRules, KeyUsage};
-pub use crate::policy::rules::{
-    Allows, DnsForm, EmailForm, IdentifierRule, IdentifierRules, Pattern, PermanentForm, UriForm,
-};
+pub use crate::policy::pattern::Pattern;
+pub use crate::policy::rules::{Allows, DnsForm, EmailForm, IdentifierRule, IdentifierRules, PermanentForm, UriForm};
 
 /// One kind of certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use crate::policy::check::Errors;
 use crate::policy::check::values::{network, suffix, text_as};
 use crate::policy::document::{DnsRule, EmailRule, Identifiers, PermanentRule, UriRule};
-use crate::policy::rules::{
-    Allows, DnsForm, EmailForm, IdentifierRule, IdentifierRules, Pattern, PermanentForm, UriForm,
-};
+use crate::policy::pattern::Pattern;
+use crate::policy::rules::{Allows, DnsForm, EmailForm, IdentifierRule, IdentifierRules, PermanentForm, UriForm};
 use crate::policy::template::Template;
 use crate::x509::name::{DnsName, UriName};
 
