@@ -18,11 +18,11 @@ use crate::flows::handover::Handover;
 use crate::flows::issue::IssueDesk;
 use crate::flows::pruning::Retention;
 use crate::flows::rates::Rates;
-use crate::flows::{Context, ContextParts, FlowError, Limits, Service};
+use crate::flows::{Context, ContextParts, FlowError, Limits, Service, policy};
 use crate::http::{Gate, Http, Networks, Readiness, Urls, acme, api, operations, public};
 use crate::jobs::{Chores, LEASE};
 use crate::own_certificate::OwnCertificate;
-use crate::policies;
+use crate::policies::watch::Watch;
 use crate::root_crl_watch::RootCrlWatch;
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
@@ -37,6 +37,8 @@ pub struct App {
     pub validator: Arc<Validator>,
     /// What is due by the clock.
     pub chores: Chores,
+    /// Reads the policies again.
+    pub policies: Watch,
     /// How long what is over is kept.
     pub retention: Retention,
     /// Everything that runs.
@@ -51,10 +53,11 @@ pub async fn build(config: &Config, passphrase: Passphrase, own: Vec<std::net::S
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
     let material = CaMaterial::load(config, clock.now())?;
-    let policy = policies::load(&config.policies.folder, &config.validation.kinds())?;
+    let (mut watch, policy) = Watch::begin(config).await?;
     // before the database: a wrong passphrase shall not have migrated anything
     let (desk, site_key) = open_keys(config, &material, passphrase, Arc::clone(&entropy)).await?;
     let store = open_store(config).await?;
+    let policy = watch.confirm(policy).await?;
     let metrics = Arc::new(Metrics::default());
     metrics.issuer_not_after.store(material.issuing.certificate.not_after().unix_seconds(), Ordering::Relaxed);
     metrics.root_crl_next_update.store(material.root_crl_next_update().unix_seconds(), Ordering::Relaxed);
@@ -82,6 +85,7 @@ pub async fn build(config: &Config, passphrase: Passphrase, own: Vec<std::net::S
         addresses: addresses(config),
         metrics,
     }));
+    policy::begin(&ctx).await?;
     let validator = Arc::new(validator(config, own)?);
     let own = OwnCertificate::start(&ctx, &config.dir, config.external.own_names()).await?;
     let root_crl = RootCrlWatch::new(config.ca.root.crl.clone(), ctx.now());
@@ -102,7 +106,7 @@ pub async fn build(config: &Config, passphrase: Passphrase, own: Vec<std::net::S
         gate,
         networks,
     });
-    Ok(App { http, validator, chores: Chores { own, root_crl }, retention, tasks })
+    Ok(App { http, validator, chores: Chores { own, root_crl }, policies: watch, retention, tasks })
 }
 
 async fn open_store(config: &Config) -> Result<Store, BuildError> {

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use signer::Passphrase;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::app::{self, App, BuildError};
 use crate::config::Config;
 use crate::flows::recovery;
 use crate::folder_lock::FolderLock;
 use crate::server::{self, Listeners, serve_admin, serve_plain, serve_tls};
-use crate::{jobs, policies, telemetry, tls};
+use crate::{jobs, telemetry, tls};
 
 /// How long requests under way may take to end.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -49,8 +49,8 @@ async fn run_on(
     recovery::finish_planned(&app.http.ctx).await?;
     publish_addresses(config, &listeners)?;
     let started = Started { main: listeners.main.local_addr()?, http: Arc::clone(&app.http) };
-    let shutdown = wait_for_signals(config, &app)?;
-    serve(app, listeners, || when_ready(&started), shutdown).await
+    let (shutdown, hangup) = (wait_for_end()?, signal(SignalKind::hangup())?);
+    serve(app, listeners, || when_ready(&started), shutdown, hangup).await
 }
 
 async fn bind(config: &Config) -> Result<Listeners, BuildError> {
@@ -73,35 +73,24 @@ fn publish_addresses(config: &Config, listeners: &Listeners) -> Result<(), Build
     Ok(())
 }
 
-/// SIGTERM and SIGINT end the program, SIGHUP reads policies again.
-fn wait_for_signals(config: &Config, app: &App) -> Result<impl Future<Output = ()> + use<>, BuildError> {
+/// SIGTERM and SIGINT end the program.
+fn wait_for_end() -> Result<impl Future<Output = ()> + use<>, BuildError> {
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let mut hup = signal(SignalKind::hangup())?;
-    let (ctx, folder) = (Arc::clone(&app.http.ctx), config.policies.folder.clone());
-    let kinds = config.validation.kinds();
     Ok(async move {
-        loop {
-            tokio::select! {
-                _ = term.recv() => return,
-                _ = int.recv() => return,
-                _ = hup.recv() => match policies::load(&folder, &kinds) {
-                    Ok(policy) => {
-                        tracing::info!(revision = policy.revision(), "policies were read again");
-                        ctx.replace_policy(policy);
-                    }
-                    Err(error) => tracing::error!(%error, "the policies are not changed: the new ones have faults"),
-                },
-            }
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
         }
     })
 }
 
-/// Serves `app` on `listeners` until `shutdown`, then lets requests under way end.
+/// Serves `app` on `listeners` until `shutdown`, then lets requests under way end. `hangup` has the policies read again.
 pub async fn serve(
     app: App,
     listeners: Listeners,
     when_ready: impl FnOnce(),
     shutdown: impl Future<Output = ()>,
+    hangup: Signal,
 ) -> Result<(), BuildError> {
     let tls = tls::server_config(app.chores.own.served())?;
     let tasks = app.tasks.clone();
@@ -114,6 +103,7 @@ pub async fn serve(
     tasks.spawn(serve_admin(listeners.admin, admin, tasks.clone()));
     tasks.spawn(jobs::run(Arc::clone(&http.ctx), Arc::clone(&app.validator), tasks.clone()));
     tasks.spawn(jobs::run_pruning(Arc::clone(&http.ctx), app.retention, tasks.clone()));
+    tasks.spawn(app.policies.run(Arc::clone(&http.ctx), hangup, tasks.clone()));
     tasks.spawn(jobs::run_schedule(Arc::clone(&http.ctx), app.chores, tasks.clone()));
     http.ready.set(true);
     tracing::info!(directory = %http.urls.directory(None), "ready");

@@ -1,5 +1,6 @@
 //! What operators watch: logs and metrics.
 
+pub mod policy;
 mod pressure;
 
 pub use pressure::Pressure;
@@ -39,6 +40,8 @@ pub struct Metrics {
     /// Tokens used a second time with another key.
     pub enrolment_conflicts: AtomicU64,
     validations: Family,
+    /// The policy in force.
+    pub policy: policy::PolicyMetrics,
     /// Limits, admission and pruning.
     pub pressure: Pressure,
     /// End of the CA's own TLS certificate, Unix seconds.
@@ -119,6 +122,7 @@ impl Metrics {
             header(&mut out, name, "gauge", help);
             let _ = writeln!(out, "{name} {}", value.load(Ordering::Relaxed));
         }
+        self.policy.render(&mut out);
         self.pressure.render(&mut out);
         out
     }

@@ -1,6 +1,6 @@
 //! `ca-server policy`: what people and pipelines see of a folder of profiles, good and bad.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

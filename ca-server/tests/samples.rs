@@ -206,7 +206,8 @@ fn the_broker_reads_through_current_and_asks_for_certificates() {
 #[test]
 fn the_map_of_deploy_names_every_file_and_nothing_else() {
     let map = text("README.md");
-    for folder in ["systemd", "samples", "nginx", "rabbitmq"] {
+    let gitops = ["repository", "ci", "argo-cd", "flux", "kubernetes"].map(|folder| format!("gitops/{folder}"));
+    for folder in ["systemd", "samples", "nginx", "rabbitmq"].into_iter().chain(gitops.iter().map(String::as_str)) {
         for entry in fs::read_dir(deploy(folder)).unwrap() {
             let path = format!("{folder}/{}", entry.unwrap().file_name().to_string_lossy());
             assert!(map.contains(&format!("({path})")), "deploy/README.md does not name {path}");

@@ -12,7 +12,7 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use tests::acme::Account;
 use tests::agent::Agent;
-use tests::ca::{Ca, at_time, snapshot};
+use tests::ca::{Ca, Profile, at_time, snapshot};
 use tests::disk::SmallDisk;
 use tests::folders::Folder;
 use tests::process::{Process, Ran, run};
@@ -63,7 +63,7 @@ async fn serve_refused(ca: &Ca, words: &[&str]) {
 }
 
 /// Holds one of SQLite's locks on a file of the database, as another process would. A lock of the open file: an
-/// ordinary one would end as soon as this process looks into the file and closes it again.
+/// ordinary one would end as soon as this process looks into the file and closes it again. Waits while the CA has it.
 fn hold(file: &Path, (start, length): (i64, i64)) -> File {
     let file = File::options().read(true).write(true).open(file).unwrap();
     let lock = libc::flock {
@@ -73,7 +73,7 @@ fn hold(file: &Path, (start, length): (i64, i64)) -> File {
         l_len: length,
         l_pid: 0,
     };
-    fcntl(&file, FcntlArg::F_OFD_SETLK(&lock)).unwrap();
+    fcntl(&file, FcntlArg::F_OFD_SETLKW(&lock)).unwrap();
     file
 }
 
@@ -219,6 +219,25 @@ async fn a_database_that_another_process_has_locked() {
     serve_refused(&ca, &["pilotlight.db is locked by another process", "`fuser`", "try again"]).await;
     drop(whole);
     ca.serve().await;
+}
+
+/// Fails when a policy decides that the audit log does not know of, or when the change is forgotten.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_policy_is_in_force_when_its_change_is_recorded() {
+    let ca = Ca::start(&[]).await;
+    let writer = hold(&ca.dir().join("pilotlight.db-shm"), WRITER);
+    Profile { name: "late", seconds: 3600 }.write_into(&ca);
+    ca.signal(nix::sys::signal::Signal::SIGHUP);
+    wait::until_true("the reload to be put off", 60, async || {
+        ca.log().contains("the policies are not changed: that cannot be recorded; it is tried again")
+    })
+    .await;
+    ca_refused(&ca.command(&["profile", "show", "late"]).await, &["profile"]);
+    drop(writer);
+    wait::until_true("the profile", 60, async || ca.command(&["profile", "show", "late"]).await.code == 0).await;
+    let events = ca.json(&["audit", "list", "--limit", "1000"]).await;
+    let loaded = |event: &&serde_json::Value| event["action"] == "policy.load" && event["details"]["by"] == "reload";
+    assert_eq!(events.as_array().unwrap().iter().filter(loaded).count(), 1, "{events:#}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -29,7 +29,7 @@ pub async fn create(
         let detail = "wildcards are authorised by orders only (RFC 8555 section 7.4.1); order the name";
         return Err(FlowError::problem(ProblemKind::Malformed, detail));
     }
-    let approved = order::decide(ctx, request, &identifiers, profile, None).map_err(unwilling)?;
+    let approved = order::decide(&ctx.policy(), request, &identifiers, profile, None).map_err(unwilling)?;
     let Permissions { all, made } = order::authorize(ctx, request, &identifiers, &approved, ctx.now()).await?;
     let begun = all.into_iter().next().ok_or_else(|| FlowError::not_found("authorization"))?;
     ctx.store

@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 use crate::flows::handover::Handover;
 use crate::flows::issue::IssueDesk;
 use crate::flows::nonce::Nonces;
+use crate::flows::policy::PolicyState;
 use crate::flows::rates::Rates;
 use crate::flows::turnstile::Turnstile;
 use crate::flows::underway::Underway;
@@ -35,7 +36,8 @@ pub struct Context {
     pub nonces: Nonces,
     /// What every signed request has to pass.
     pub(crate) turnstile: Turnstile,
-    policy: RwLock<Arc<Policy>>,
+    /// The policy in force, and how that of the files fares.
+    pub policies: PolicyState,
     /// The CA that issues.
     pub issuing: Arc<IssuingCa>,
     /// Other chains of the certificates it issues, each from the certificate of its key upwards.
@@ -163,7 +165,7 @@ impl Context {
             clock: parts.clock,
             entropy: parts.entropy,
             store: parts.store,
-            policy: RwLock::new(Arc::new(parts.policy)),
+            policies: PolicyState::new(parts.policy, now),
             issuing: Arc::new(parts.issuing),
             alternates: parts.alternates,
             roots: parts.roots,
@@ -185,12 +187,7 @@ impl Context {
 
     /// The policy in force: taken once a flow, so that no request is decided by half of one.
     pub fn policy(&self) -> Arc<Policy> {
-        self.policy.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
-    }
-
-    /// Puts another policy in force.
-    pub fn replace_policy(&self, policy: Policy) {
-        *self.policy.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(policy);
+        self.policies.in_force().policy
     }
 
     /// The certificate of an issuing key, in DER.

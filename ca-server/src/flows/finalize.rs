@@ -277,6 +277,7 @@ fn describe(
         source: Source::Acme,
         profile: case.order.profile.clone(),
         policy_revision: case.policy.revision().to_owned(),
+        policy_commit: case.policy.commit().cloned(),
         epoch: ctx.epoch,
         identifiers: named(&case.order, approved),
         spki_sha256: csr.public_key().spki_sha256(),

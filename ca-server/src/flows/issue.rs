@@ -16,6 +16,7 @@ use pki_core::device::DeviceState;
 use pki_core::ids::CertificateId;
 use pki_core::issuance::record::{CertificateRecord, CertificateState, Revocation};
 use pki_core::issuance::seal::{Sealed, seal};
+use pki_core::policy::Commit;
 use pki_core::revocation::Reason;
 use pki_core::time::Timestamp;
 use pki_core::x509::key::SignatureAlgorithm;
@@ -84,6 +85,8 @@ pub async fn record(
     let planned = event(ctx, actor, "certificate.plan", format_args!("certificate:{id}"))
         .with("serial", &plan.serial)
         .with("profile", &plan.profile)
+        .with("policy", &plan.policy_revision)
+        .with("policy_commit", plan.policy_commit.as_ref().map(Commit::as_str).unwrap_or_default())
         .with("supersedes", superseded.map(|id| id.to_string()).unwrap_or_default());
     failpoint!("ca.issue.before_record");
     let (row, waiting) = (plan.clone(), order.clone());

@@ -25,6 +25,7 @@ pub mod nonce;
 pub mod order;
 pub mod owed;
 pub mod own_tls;
+pub mod policy;
 pub mod pruning;
 pub mod rates;
 mod record;

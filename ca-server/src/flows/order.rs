@@ -11,6 +11,7 @@ use pki_core::audit::AuditEvent;
 use pki_core::ids::{AccountId, OrderId, ProfileName};
 use pki_core::issuance::plan::{PlanError, begin_for, clock_difference};
 use pki_core::issuance::record::CertificateRecord;
+use pki_core::policy::Policy;
 use pki_core::policy::decide::{Approved, Held, Request, Requester};
 use pki_core::policy::profile::Profile;
 use pki_core::time::Timestamp;
@@ -43,9 +44,10 @@ pub struct NewOrder {
 pub async fn create(ctx: &Context, request: &AccountRequest, new: NewOrder) -> Result<Order, FlowError> {
     account::require_terms(ctx, request.account())?;
     let identifiers = parse_identifiers(&new.identifiers, ctx.limits.max_identifiers)?;
-    let mut approved = decide(ctx, request, &identifiers, new.profile.as_deref(), None)?;
+    let policy = ctx.policy();
+    let mut approved = decide(&policy, request, &identifiers, new.profile.as_deref(), None)?;
     if let Some(held) = held::count(ctx, request, approved.profile()).await? {
-        approved = decide(ctx, request, &identifiers, new.profile.as_deref(), Some(held))?;
+        approved = decide(&policy, request, &identifiers, new.profile.as_deref(), Some(held))?;
     }
     let now = ctx.now();
     refuse_after_grace(ctx, request, approved.profile()).await?;
@@ -102,13 +104,12 @@ async fn write(tx: &mut Tx<'_>, order: &Order, made: &[Authorization], created: 
 }
 
 pub(super) fn decide(
-    ctx: &Context,
+    policy: &Policy,
     request: &AccountRequest,
     identifiers: &[OrderedIdentifier],
     profile: Option<&str>,
     held: Option<Held>,
 ) -> Result<Approved, FlowError> {
-    let policy = ctx.policy();
     let requester = match request.account().binding {
         Some(_) => Requester::Bound { device: request.device() },
         None => Requester::Unbound,

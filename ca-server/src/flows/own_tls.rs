@@ -74,6 +74,8 @@ fn describe(
         source: Source::Api,
         profile: approved.profile().name.clone(),
         policy_revision: revision.to_owned(),
+        // its profile is part of the program
+        policy_commit: None,
         epoch: ctx.epoch,
         identifiers: names.to_vec(),
         spki_sha256: key.spki_sha256(),

@@ -23,12 +23,23 @@ async fn ready(State(http): State<Arc<Http>>) -> Response {
         return (StatusCode::SERVICE_UNAVAILABLE, "not ready: starting or shutting down\n").into_response();
     }
     match health::check(&http.ctx).await {
-        Ok(()) => "ready\n".into_response(),
+        Ok(()) => format!("ready\n{}", policy_detail(&http)).into_response(),
         Err(error) => {
             tracing::warn!(%error, "not ready");
             (StatusCode::SERVICE_UNAVAILABLE, "not ready: the database does not answer\n").into_response()
         }
     }
+}
+
+/// A policy in files that cannot be put in force keeps no certificate from being issued: it is told beside.
+fn policy_detail(http: &Http) -> String {
+    let Some(fault) = http.ctx.policies.fault() else { return String::new() };
+    format!(
+        "policy: the files are broken since {}; revision {} stays in force\n{}\n",
+        fault.at.rfc3339(),
+        http.ctx.policy().revision(),
+        fault.message
+    )
 }
 
 async fn metrics(State(http): State<Arc<Http>>) -> Response {

@@ -44,7 +44,7 @@ pub async fn run(ctx: Arc<Context>, validator: Arc<Validator>, tasks: Tasks) {
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !shutdown.is_cancelled() {
         tokio::select! {
-            Some(validation) = handed.recv() => worker.start(Task::Handed(validation)).await,
+            Some(validation) = handed.recv() => worker.start(Task::Handed(Box::new(validation))).await,
             () = ctx.work.notified() => worker.claim_all().await,
             _ = turns.tick() => worker.claim_all().await,
             () = shutdown.cancelled() => {}
@@ -53,14 +53,14 @@ pub async fn run(ctx: Arc<Context>, validator: Arc<Validator>, tasks: Tasks) {
     // What is under this process's lease is done before it ends: shutdown waits for it.
     handed.close();
     while let Some(validation) = handed.recv().await {
-        worker.start(Task::Handed(validation)).await;
+        worker.start(Task::Handed(Box::new(validation))).await;
     }
 }
 
 /// What there is to do, by the way it came.
 enum Task {
     Claimed(Job),
-    Handed(Validation),
+    Handed(Box<Validation>),
 }
 
 struct Worker {
@@ -99,7 +99,8 @@ impl Worker {
     async fn perform(&self, task: Task) {
         let (ctx, looking) = (&*self.ctx, (&*self.validator, &self.lanes));
         let (job, outcome) = match task {
-            Task::Handed(Validation { job, pending, look }) => {
+            Task::Handed(handed) => {
+                let Validation { job, pending, look } = *handed;
                 let outcome = validate::run(ctx, looking, &job, &pending).await;
                 drop(look);
                 (job, outcome)

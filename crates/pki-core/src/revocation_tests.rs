@@ -29,6 +29,7 @@ fn record(account: AccountId, state: CertificateState) -> CertificateRecord {
         source: Source::Acme,
         profile: "server".parse().unwrap(),
         policy_revision: String::new(),
+        policy_commit: None,
         epoch: 0,
         identifiers: vec![dns("a.test"), dns("*.b.test")],
         spki_sha256: [0; 32],

@@ -182,6 +182,7 @@ fn certificate(
         source: Source::Acme,
         profile: "server".parse().unwrap(),
         policy_revision: "0123456789abcdef".repeat(4),
+        policy_commit: None,
         epoch: 1,
         identifiers: vec![identifier.clone()],
         spki_sha256: random::bytes(entropy),

@@ -94,6 +94,12 @@ pub async fn list(
     tx.rows(sql, &values).await?.into_iter().map(load).collect()
 }
 
+/// The newest events of a subject, the newest first.
+pub async fn newest(tx: &mut Tx<'_>, subject: &str, limit: u32) -> Result<Vec<AuditEvent>, StoreError> {
+    let sql = "SELECT id, action, subject, bytes FROM audit_event WHERE subject = $1 ORDER BY id DESC LIMIT $2";
+    tx.rows(sql, &[subject.into(), limit.into()]).await?.into_iter().map(load).collect()
+}
+
 fn load(row: Row) -> Result<AuditEvent, StoreError> {
     let mut fields = row.fields(TABLE);
     let (id, action, subject): (EventId, _, _) = (fields.id()?, fields.text()?, fields.text()?);

@@ -25,6 +25,7 @@ mod pkilint;
 mod postgres;
 mod problems;
 mod profiles;
+mod reload;
 mod renewal;
 mod responder;
 mod samples;

@@ -121,6 +121,8 @@ fn show(admin: &Admin, certificate: &CertificateView) -> Result<(), CliError> {
         ("reason", output::maybe(certificate.reason.as_ref())),
         ("names", names(certificate)),
         ("profile", certificate.profile.clone()),
+        ("policy", certificate.policy_revision.clone()),
+        ("policy commit", output::maybe(certificate.policy_commit.as_ref())),
         ("device", output::maybe(certificate.device.as_ref())),
         ("account", output::maybe(certificate.account.as_ref())),
         ("source", certificate.source.clone()),

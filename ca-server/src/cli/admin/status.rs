@@ -1,6 +1,6 @@
 //! `ca-server status`
 
-use api::admin::Status;
+use api::admin::{PolicyView, Status};
 use clap::Args;
 
 use crate::cli::args::Admin;
@@ -23,6 +23,22 @@ impl Arguments {
             |issuer: &api::admin::IssuerView| format!("{} ({}) until {}", issuer.subject, issuer.key, issuer.not_after);
         facts.extend(status.issuers.iter().map(|found| ("issuer", issuer(found))));
         facts.push(("policy", status.policy_revision.clone()));
+        facts.extend(status.policy.iter().flat_map(policy));
         output::show(self.admin.output.output, &status, facts)
     }
+}
+
+/// How the policy came to be in force, and whether the files hold another one that cannot be.
+fn policy(policy: &PolicyView) -> Vec<(&'static str, String)> {
+    let mut facts = vec![
+        ("policy commit", output::maybe(policy.commit.as_ref())),
+        ("policy since", policy.since.clone()),
+        ("policy files good", output::maybe(policy.last_success.as_ref())),
+    ];
+    if let Some(failure) = &policy.last_failure {
+        let until = failure.over.as_ref().map_or("still".to_owned(), |over| format!("until {over}"));
+        facts.push(("policy files broken", format!("from {}, {until}", failure.at)));
+        facts.extend(failure.message.lines().map(|line| ("", line.to_owned())));
+    }
+    facts
 }

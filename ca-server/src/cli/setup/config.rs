@@ -8,6 +8,7 @@ use crate::cli::error::CliError;
 use crate::cli::output;
 use crate::config::FILE;
 use crate::policies;
+use crate::policies::folder::Source;
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum Command {
@@ -25,7 +26,8 @@ impl Command {
     pub(in crate::cli) fn run(self) -> Result<(), CliError> {
         let Self::Check(check) = self;
         let config = check.dir.config()?;
-        policies::load(&config.policies.folder, &config.validation.kinds()).map_err(CliError::failed)?;
+        let look = Source::of(&config.policies, &config.dir).look().map_err(CliError::failed)?;
+        policies::check(&look, &config.validation.kinds()).map_err(CliError::failed)?;
         CaMaterial::read(&config).map_err(CliError::failed)?;
         output::print(&format!(
             "# {} is in order; in force:\n\n{}",

@@ -13,7 +13,7 @@ use super::{Administrator, parse, view};
 use crate::flows::{crl, inventory};
 
 pub(super) async fn status(State(http): State<Arc<Http>>, _: Administrator) -> Json<Status> {
-    let issuing = &http.ctx.issuing;
+    let (issuing, policy) = (&http.ctx.issuing, view::policy(&http.ctx.policies));
     Json(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         roots_sha256: http.ctx.roots.iter().map(|root| view::hex(&root.sha256())).collect(),
@@ -26,7 +26,8 @@ pub(super) async fn status(State(http): State<Arc<Http>>, _: Administrator) -> J
             sha256: view::hex(&issuing.certificate.sha256()),
             active: true,
         }],
-        policy_revision: http.ctx.policy().revision().to_owned(),
+        policy_revision: policy.revision.clone(),
+        policy: Some(policy),
     })
 }
 

@@ -3,7 +3,7 @@
 use api::acme::IdentifierObject;
 use api::admin::{
     AuditView, CertificateState as CertificateStateView, CertificateView, CrlView, DeviceState as DeviceStateView,
-    DeviceView, EabState, EabView, EnrolmentConflict, ProfileView,
+    DeviceView, EabState, EabView, EnrolmentConflict, PolicyFailureView, PolicyView, ProfileView,
 };
 use data_encoding::HEXLOWER;
 use pki_core::audit::AuditEvent;
@@ -18,6 +18,7 @@ use ring::digest::{SHA256, digest};
 use super::super::wire;
 use crate::flows::crl::Published;
 use crate::flows::inventory::Listed;
+use crate::flows::policy::{InForce, PolicyState};
 
 /// Rows of one page.
 pub(super) fn limit(asked: Option<u32>) -> u32 {
@@ -75,6 +76,8 @@ pub(super) fn certificate(listed: &Listed, now: Timestamp, with_pem: bool) -> Ce
         serial: record.serial.to_string(),
         issuer: record.issuer.to_string(),
         profile: record.profile.to_string(),
+        policy_revision: record.policy_revision.clone(),
+        policy_commit: record.policy_commit.as_ref().map(ToString::to_string),
         identifiers,
         not_before: record.not_before.rfc3339(),
         not_after: record.not_after.rfc3339(),
@@ -105,6 +108,21 @@ pub(super) fn eab_key(key: &EabKey, now: Timestamp) -> EabView {
         account,
         created_at: key.created_at.rfc3339(),
         expires_at: key.expires_at.map(Timestamp::rfc3339),
+    }
+}
+
+pub(super) fn policy(state: &PolicyState) -> PolicyView {
+    let InForce { policy, since } = state.in_force();
+    PolicyView {
+        revision: policy.revision().to_owned(),
+        commit: policy.commit().map(ToString::to_string),
+        since: since.rfc3339(),
+        last_success: state.good_at().map(Timestamp::rfc3339),
+        last_failure: state.last_failure().map(|failure| PolicyFailureView {
+            at: failure.at.rfc3339(),
+            message: failure.message,
+            over: failure.over_at.map(Timestamp::rfc3339),
+        }),
     }
 }
 

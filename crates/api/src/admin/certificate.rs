@@ -16,6 +16,12 @@ pub struct CertificateView {
     pub issuer: String,
     /// The profile it was issued by.
     pub profile: String,
+    /// The policy it was issued under: a hash of all profiles. Absent when an older CA answers.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub policy_revision: String,
+    /// The commit that policy was taken from, when its source said one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_commit: Option<String>,
     /// The names in it.
     pub identifiers: Vec<IdentifierObject>,
     /// First second of its life.

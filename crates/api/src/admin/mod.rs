@@ -13,7 +13,7 @@ mod overview;
 pub use certificate::{CertificateState, CertificateView, ReplaceAllRequest, ReplaceAllView, RevokeRequest};
 pub use device::{DeviceRequest, DeviceState, DeviceView, EnrolmentConflict, RevokeDevice, TokenRequest, TokenView};
 pub use eab::{EabRequest, EabSecretView, EabState, EabView};
-pub use overview::{AuditView, CrlView, IssuerView, ProfileView, Status};
+pub use overview::{AuditView, CrlView, IssuerView, PolicyFailureView, PolicyView, ProfileView, Status};
 
 /// One page of a listing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

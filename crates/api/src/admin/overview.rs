@@ -122,4 +122,39 @@ pub struct Status {
     pub issuers: Vec<IssuerView>,
     /// A hash of all profiles in force.
     pub policy_revision: String,
+    /// More about them. Absent when an older CA answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PolicyView>,
+}
+
+/// The policy in force, and how the one in files fares.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyView {
+    /// A hash of all profiles in force.
+    pub revision: String,
+    /// The commit they were taken from, when their source said one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// Since when they are in force.
+    pub since: String,
+    /// When their files were last seen without a fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_success: Option<String>,
+    /// The last time that the files could not be put in force since the CA was started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_failure: Option<PolicyFailureView>,
+}
+
+/// Files that could not be put in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyFailureView {
+    /// When that was first seen.
+    pub at: String,
+    /// A line a fault, each with its file.
+    pub message: String,
+    /// When they were good again; absent while they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over: Option<String>,
 }

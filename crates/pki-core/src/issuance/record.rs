@@ -1,6 +1,7 @@
 //! What is remembered of a certificate, from before its key is used to long after its end.
 
 use crate::ids::{AccountId, CertificateId, DeviceId, IssuerId, LineageId, OrderId, ProfileName, Serial, SiteName};
+use crate::policy::Commit;
 use crate::revocation::Reason;
 use crate::time::Timestamp;
 use crate::x509::name::Identifier;
@@ -28,6 +29,8 @@ pub struct CertificateRecord {
     pub profile: ProfileName,
     /// The policy it was decided under: a hash of all profiles.
     pub policy_revision: String,
+    /// The commit that policy was taken from, when its source said one.
+    pub policy_commit: Option<Commit>,
     /// Raised by every restore of a backup.
     pub epoch: i64,
     /// The names in it.

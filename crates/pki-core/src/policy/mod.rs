@@ -7,6 +7,7 @@
 pub mod cases;
 mod check;
 mod checks;
+mod commit;
 #[cfg(test)]
 mod conformity;
 #[cfg(test)]
@@ -26,4 +27,5 @@ pub mod template;
 pub(crate) mod testing;
 
 pub use check::PolicyError;
+pub use commit::{Commit, NoCommit};
 pub use set::Policy;

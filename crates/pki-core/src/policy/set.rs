@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::ids::ProfileName;
 use crate::policy::check::{self, PolicyError};
+use crate::policy::commit::Commit;
 use crate::policy::document::ProfileDocument;
 use crate::policy::profile::Profile;
 
@@ -21,6 +22,7 @@ pub struct Policy {
     profiles: BTreeMap<ProfileName, Arc<Profile>>,
     documents: BTreeMap<ProfileName, (String, ProfileDocument)>,
     revision: String,
+    commit: Option<Commit>,
 }
 
 impl Policy {
@@ -48,7 +50,7 @@ impl Policy {
                 Ok(profile) => drop(profiles.insert(profile.name.clone(), Arc::new(profile))),
             }
         }
-        if errors.is_empty() { Ok(Self { profiles, documents: known, revision }) } else { Err(errors) }
+        if errors.is_empty() { Ok(Self { profiles, documents: known, revision, commit: None }) } else { Err(errors) }
     }
 
     /// The document that a profile was checked from, and the name of the file it is from.
@@ -69,6 +71,17 @@ impl Policy {
     /// SHA-256 in hexadecimal over the content of all documents; the files' names, comments and order do not count.
     pub fn revision(&self) -> &str {
         &self.revision
+    }
+
+    /// The same policy, known to be of this commit.
+    #[must_use]
+    pub fn at_commit(self, commit: Option<Commit>) -> Self {
+        Self { commit, ..self }
+    }
+
+    /// The commit it was taken from, when its source says one.
+    pub fn commit(&self) -> Option<&Commit> {
+        self.commit.as_ref()
     }
 
     /// The profile taken when nothing else says which.

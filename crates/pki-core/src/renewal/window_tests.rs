@@ -25,6 +25,7 @@ fn record(life: i64) -> CertificateRecord {
         source: Source::Acme,
         profile: "server".parse().unwrap(),
         policy_revision: String::new(),
+        policy_commit: None,
         epoch: 1,
         identifiers: Vec::new(),
         spki_sha256: [0; 32],

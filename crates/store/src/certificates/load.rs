@@ -22,6 +22,7 @@ pub(super) fn load(row: Row) -> Result<CertificateRecord, StoreError> {
         source: source(&mut fields)?,
         profile: fields.parse()?,
         policy_revision: fields.text()?,
+        policy_commit: fields.maybe_parse()?,
         epoch: fields.int()?,
         identifiers: text::read_identifiers(&mut fields)?,
         spki_sha256: fields.sha256()?,

@@ -33,7 +33,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT id, issuer_id, serial, site_id, device_id, account_id, order_id, source, profile, policy_revision, \
-             epoch, identifiers, spki_sha256, not_before, not_after, lineage_id, generation, predecessor, confirmed_at, \
+             policy_commit, epoch, identifiers, spki_sha256, not_before, not_after, lineage_id, generation, predecessor, confirmed_at, \
              shard, crl_urls, state, tbs, der, revoked_at, revocation_reason, created_at, version FROM certificate ",
             $rest
         )
@@ -49,10 +49,10 @@ pub async fn insert(tx: &mut Tx<'_>, certificate: &CertificateRecord) -> Result<
         (TABLE, certificate.id),
         Touch::Any,
         "INSERT INTO certificate (id, issuer_id, serial, site_id, device_id, account_id, order_id, source, profile, \
-         policy_revision, epoch, identifiers, spki_sha256, not_before, not_after, lineage_id, generation, predecessor, \
-         confirmed_at, shard, crl_urls, state, tbs, der, revoked_at, revocation_reason, created_at, version) \
+         policy_revision, policy_commit, epoch, identifiers, spki_sha256, not_before, not_after, lineage_id, generation, \
+         predecessor, confirmed_at, shard, crl_urls, state, tbs, der, revoked_at, revocation_reason, created_at, version) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, \
-         $23, $24, $25, $26, $27, $28)",
+         $23, $24, $25, $26, $27, $28, $29)",
         &[
             Value::text(certificate.id),
             Value::text(certificate.issuer),
@@ -64,6 +64,7 @@ pub async fn insert(tx: &mut Tx<'_>, certificate: &CertificateRecord) -> Result<
             certificate.source.as_str().into(),
             certificate.profile.as_str().into(),
             (&certificate.policy_revision).into(),
+            Value::maybe(certificate.policy_commit.as_ref()),
             certificate.epoch.into(),
             text::identifiers(&certificate.identifiers),
             certificate.spki_sha256.as_slice().into(),

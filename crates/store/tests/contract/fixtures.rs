@@ -138,6 +138,7 @@ pub(crate) fn certificate(issuer: IssuerId, names: &[Identifier]) -> Certificate
         source: Source::Api,
         profile: "gateway".parse().unwrap(),
         policy_revision: "0123456789abcdef".repeat(4),
+        policy_commit: Some("8f14e45fceea167a5a36dedd4bea2543a1b2c3d4".parse().unwrap()),
         epoch: 1,
         identifiers: names.to_vec(),
         spki_sha256: pki_core::random::bytes(&entropy()),

@@ -47,6 +47,9 @@ async fn events_come_back(store: &Store) {
     assert_eq!(of_one, [events[0].clone(), events[2].clone()]);
     let action = Some("device.retire".to_owned());
     assert_eq!(list(Filter { subject, action }, None, 9).await, events[2..]);
+    let newest = async |limit: u32| read(store, async move |tx| audit::newest(tx, "device:1", limit).await).await;
+    assert_eq!(newest(9).await, [events[2].clone(), events[0].clone()]);
+    assert_eq!(newest(1).await, events[2..]);
 }
 
 async fn events_are_checked(store: &Store) {
