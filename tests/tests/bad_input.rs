@@ -104,7 +104,7 @@ async fn files_that_the_ca_cannot_use() {
     replaced(
         "policies/gateway.yaml",
         "surprise: 1\n",
-        &["gateway.yaml: ", "unknown field `surprise`, expected one of", "line 1"],
+        &["gateway.yaml: ", "line 1", "`surprise` is not known here", "`apiVersion`, `kind`"],
     )
     .await;
     const RESTORE: &str = "restore it from a backup";
