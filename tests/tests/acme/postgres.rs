@@ -76,3 +76,32 @@ async fn non_5_and_6_two_servers_on_one_database_are_one_ca() {
     let challenge = Challenge::of(&account, &order.authorizations()[0]).await;
     assert_eq!(challenge.decided(&account).await["status"], "valid");
 }
+
+/// What one server remembers of an account is not believed when another server changed it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_at_one_server_is_seen_by_the_next_request_at_the_other() {
+    let database = new_database().await;
+    let world = World::start(&["--open-acme", "--database", &database]).await;
+    let mut second = Ca::replica_of(&world.ca);
+    second.serve().await;
+    let (one, two) = (Client::of(&world.ca).await, Client::of(&second).await);
+    let mut account = world.account().await;
+    for client in [&one, &two, &one, &two] {
+        account.client = client.clone();
+        account.get(&account.url).await.expect("both know it", 200, "");
+    }
+    account.client = one.clone();
+    account.post(&account.url, &json!({"status": "deactivated"})).await.expect("ACC-8", 200, "");
+    account.client = two.clone();
+    account.get(&account.url).await.expect("ACC-8", 401, "unauthorized");
+
+    // One nonce, many requests at both: whoever comes together with others shares their way, not their right.
+    let mut account = world.account().await;
+    account.client = one.clone();
+    let body = account.jws(&account.url, "").await.sign(&account.key);
+    let asked =
+        (0..16).map(|turn| if turn % 2 == 0 { one.post(&account.url, &body) } else { two.post(&account.url, &body) });
+    let answers = futures_util::future::join_all(asked).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1, "NON-5");
+    assert!(answers.iter().all(|answer| answer.status == 200 || answer.problem() == "badNonce"), "NON-5");
+}
