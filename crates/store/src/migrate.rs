@@ -1,5 +1,6 @@
 //! Migrations: read from `migrations/` at build time, applied in order, each in one transaction with its record.
 
+use data_encoding::HEXLOWER;
 use sqlx::migrate::{Migration, Migrator};
 
 use crate::dialect;
@@ -12,6 +13,30 @@ static SQLITE: Migrator = sqlx::migrate!("../../migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("../../migrations/postgres");
 
 const TABLE: &str = "schema_migration";
+
+/// A form that a migration once had, with what a later one does already done in it. Databases that were made by it exist.
+struct Former {
+    version: i64,
+    contains: i64,
+    /// SHA-384 in hexadecimal, as [`Migration::checksum`].
+    checksum: &'static str,
+}
+
+/// One of SQLite, one of PostgreSQL: the first migration made challenges a text of their authorization for a while.
+const FORMER: [Former; 2] = [
+    Former {
+        version: 1,
+        contains: 3,
+        checksum: "ce3c2cdf4ca16108f9cb30d4d52cbfa8c77f598af2b87fcd92ec8c52816fb107\
+                   2469af73e4c315b38c9de23576a7111f",
+    },
+    Former {
+        version: 1,
+        contains: 3,
+        checksum: "26debf176198c52188529c5434d856392bcd4a0f09b72e771315e52088d3b199\
+                   47c44c6892184bfbccf6811886f42f20",
+    },
+];
 
 /// The key of PostgreSQL's advisory lock: `pilotlit` in ASCII.
 const LOCK: i64 = 0x7069_6c6f_746c_6974;
@@ -68,17 +93,27 @@ fn record(row: Row) -> Result<(i64, Vec<u8>), StoreError> {
 }
 
 fn compare<'m>(known: Vec<&'m Migration>, applied: &[(i64, Vec<u8>)]) -> Result<Vec<&'m Migration>, StoreError> {
+    let mut done: Vec<i64> = Vec::new();
     for (version, checksum) in applied {
+        done.push(*version);
         match known.iter().find(|migration| migration.version == *version) {
             Some(migration) if *migration.checksum == **checksum => {}
-            Some(_) => return Err(StoreError::ChangedMigration { version: *version }),
+            Some(_) => match former(*version, checksum) {
+                Some(former) => done.push(former.contains),
+                None => return Err(StoreError::ChangedMigration { version: *version }),
+            },
             None => {
                 let known = known.last().map_or(0, |migration| migration.version);
                 return Err(StoreError::NewerSchema { found: *version, known });
             }
         }
     }
-    Ok(known.into_iter().filter(|migration| applied.iter().all(|(version, _)| *version != migration.version)).collect())
+    Ok(known.into_iter().filter(|migration| !done.contains(&migration.version)).collect())
+}
+
+fn former(version: i64, checksum: &[u8]) -> Option<&'static Former> {
+    let checksum = HEXLOWER.encode(checksum);
+    FORMER.iter().find(|former| former.version == version && former.checksum == checksum)
 }
 
 fn name(migration: &Migration) -> String {

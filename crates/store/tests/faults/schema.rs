@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use sha2::{Digest, Sha384};
 use store::{OpenOptions, Store, StoreError};
 use tempfile::TempDir;
 
@@ -140,18 +141,19 @@ const OLD_CHALLENGES: &str = r#"
     INSERT INTO job (id, kind, subject, run_at, attempts, created_at) VALUES ('x', 'validate-challenge', 'x', 0, 0, 0);
 "#;
 
-/// A database as it was after the first two migrations, with [`OLD_CHALLENGES`] in it.
-async fn old_database(url: &str, migrations: sqlx::migrate::Migrator, bytes: &str) {
-    let mut sql = format!(
+fn records(bytes: &str) -> String {
+    format!(
         "CREATE TABLE schema_migration (version BIGINT PRIMARY KEY, description TEXT NOT NULL, checksum {bytes} NOT NULL);"
-    );
-    for migration in migrations.iter().take(2) {
-        let checksum = data_encoding::HEXLOWER.encode(&migration.checksum);
-        let literal = if bytes == "BLOB" { format!("x'{checksum}'") } else { format!("'\\x{checksum}'") };
-        let (text, version) = (migration.sql.as_str(), migration.version);
-        sql += &format!("{text}; INSERT INTO schema_migration VALUES ({version}, 'old', {literal});");
-    }
-    sql += OLD_CHALLENGES;
+    )
+}
+
+fn applied(version: i64, checksum: &[u8], bytes: &str) -> String {
+    let checksum = data_encoding::HEXLOWER.encode(checksum);
+    let literal = if bytes == "BLOB" { format!("x'{checksum}'") } else { format!("'\\x{checksum}'") };
+    format!("INSERT INTO schema_migration VALUES ({version}, 'old', {literal});")
+}
+
+async fn execute(url: &str, sql: String) {
     match url.strip_prefix("sqlite:") {
         Some(path) => rusqlite::Connection::open(path).unwrap().execute_batch(&sql).unwrap(),
         None => {
@@ -159,6 +161,15 @@ async fn old_database(url: &str, migrations: sqlx::migrate::Migrator, bytes: &st
             sqlx::Executor::execute(&mut connection, sqlx::raw_sql(sqlx::AssertSqlSafe(sql))).await.unwrap();
         }
     }
+}
+
+/// A database as it was after the first two migrations, with [`OLD_CHALLENGES`] in it.
+async fn old_database(url: &str, migrations: sqlx::migrate::Migrator, bytes: &str) {
+    let mut sql = records(bytes);
+    for migration in migrations.iter().take(2) {
+        sql += &format!("{}; {}", migration.sql.as_str(), applied(migration.version, &migration.checksum, bytes));
+    }
+    execute(url, sql + OLD_CHALLENGES).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -180,5 +191,26 @@ async fn challenges_of_an_older_database_are_kept() {
         let kept: Vec<_> = challenges.iter().map(|one| (one.kind.as_str(), &*one.token, one.state.as_str())).collect();
         assert_eq!(kept, [("http-01", "first", "pending"), ("dns-01", "second", "valid")], "{url}");
         assert_eq!(jobs, (0, 0));
+    }
+}
+
+/// Databases of the time in which the first migration made challenges a text of their authorization: they go on without the
+/// third, which does the same to others.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_by_the_former_first_migration_goes_on() {
+    const SQLITE: &str = include_str!("former/0001_sqlite.sql");
+    const POSTGRES: &str = include_str!("former/0001_postgres.sql");
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = format!("sqlite:{}", folder.path().join("test.db").display());
+    for (url, text, bytes) in [(sqlite, SQLITE, "BLOB"), (Postgres::shared().new_database(), POSTGRES, "BYTEA")] {
+        execute(&url, format!("{} {text}; {}", records(bytes), applied(1, &Sha384::digest(text), bytes))).await;
+        let store = open(&url, &folder).await.unwrap();
+        let migrated = store.migrate().await.unwrap();
+        assert!(migrated.len() > 3 && !migrated.iter().any(|name| name.contains("challenges")), "{url}: {migrated:?}");
+        let id = "00000000000000000000000000000001".parse().unwrap();
+        let found = store.read(async move |tx| Ok::<_, StoreError>(store::authorizations::find(tx, id).await?)).await;
+        assert_eq!(found, Ok(None), "its columns are there");
+        assert_eq!(store.pending_migrations().await, Ok(vec![]));
+        store.close().await;
     }
 }
