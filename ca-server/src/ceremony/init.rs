@@ -291,8 +291,9 @@ impl Folder<'_> {
     fn write_policies(&self) -> Result<(), CeremonyError> {
         self.staging.folder("policies")?;
         let documents = policy::defaults::documents(&self.names.domains, &self.names.networks);
-        documents
-            .iter()
-            .try_for_each(|(name, text)| self.staging.file(&format!("policies/{name}"), text.as_bytes(), 0o644))
+        // the first line of every document points editors to it
+        let schema = (policy::schema::FILE.to_owned(), policy::schema::profile());
+        let mut files = documents.iter().chain([&schema]);
+        files.try_for_each(|(name, text)| self.staging.file(&format!("policies/{name}"), text.as_bytes(), 0o644))
     }
 }

@@ -2,6 +2,7 @@
 
 mod check;
 mod explain;
+mod schema;
 mod test;
 
 use std::path::{Path, PathBuf};
@@ -27,6 +28,8 @@ pub(in crate::cli) enum Command {
     Test(test::Test),
     /// Tell why a request is allowed or denied
     Explain(Box<explain::Explain>),
+    /// Print the JSON Schema of profiles, for editors
+    Schema(schema::Schema),
 }
 
 impl Command {
@@ -35,6 +38,7 @@ impl Command {
             Self::Check(check) => check.run(),
             Self::Test(test) => test.run(),
             Self::Explain(explain) => explain.run(),
+            Self::Schema(schema) => schema.run(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::acme::problem::ProblemKind;
@@ -19,19 +20,21 @@ use crate::x509::name::Identifier;
 pub const KIND: &str = "Cases";
 
 /// A file of cases.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CasesDocument {
-    /// [`API_VERSION`].
+    /// `pilotlight.dev/v1`.
+    #[schemars(extend("const" = API_VERSION))]
     pub api_version: String,
-    /// [`KIND`].
+    /// `Cases`.
+    #[schemars(extend("const" = KIND))]
     pub kind: String,
     /// The cases.
     pub cases: Vec<CaseDocument>,
 }
 
 /// One case.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CaseDocument {
     /// What it shows, in one sentence.
@@ -43,7 +46,7 @@ pub struct CaseDocument {
 }
 
 /// A request.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RequestDocument {
     /// By which profile.
@@ -78,7 +81,7 @@ pub struct RequestDocument {
 }
 
 /// Who asks.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum By {
     /// Any ACME account.
@@ -93,7 +96,7 @@ pub enum By {
 }
 
 /// What a device's record says.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DeviceDocument {
     /// Its name.
@@ -119,7 +122,7 @@ pub struct DeviceDocument {
 }
 
 /// What a device has already by a profile.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HeldDocument {
     /// Certificates that are valid.
@@ -131,7 +134,7 @@ pub struct HeldDocument {
 }
 
 /// What is to be decided.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Expectation {
     /// Which way.
@@ -146,7 +149,7 @@ pub struct Expectation {
 }
 
 /// Which way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Decision {
     /// The certificate may be had.

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The only `apiVersion` there is.
@@ -14,12 +15,14 @@ pub const API_VERSION: &str = "pilotlight.dev/v1";
 pub const KIND: &str = "Profile";
 
 /// One profile, as in `policies/*.yaml`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ProfileDocument {
-    /// [`API_VERSION`].
+    /// `pilotlight.dev/v1`.
+    #[schemars(extend("const" = API_VERSION))]
     pub api_version: String,
-    /// [`KIND`].
+    /// `Profile`.
+    #[schemars(extend("const" = KIND))]
     pub kind: String,
     /// What it is called.
     pub metadata: Metadata,
@@ -28,13 +31,15 @@ pub struct ProfileDocument {
 }
 
 /// What a profile is called.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Metadata {
     /// Lower-case letters, digits and hyphens.
+    #[schemars(regex(pattern = "^[a-z0-9-]{1,63}$"))]
     pub name: String,
     /// One sentence; ACME clients see it in the directory.
     #[serde(default)]
+    #[schemars(length(max = 200))]
     pub description: String,
     /// Findings of `policy check` that are meant so: id and reason.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -43,7 +48,7 @@ pub struct Metadata {
 
 /// What a profile says. Members that are absent are not written either, so that a document means the same, and has the
 /// same revision, under every version that knows more of them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Spec {
     /// Whether anything is issued by it.
@@ -70,8 +75,10 @@ pub struct Spec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Subject>,
     /// notAfter minus notBefore, as `90d`, `12h`, `10m` or `60s`.
+    #[schemars(regex(pattern = "^[0-9]+[smhd]$"))]
     pub lifetime: String,
     /// How far notBefore lies in the past; at most a tenth of the lifetime.
+    #[schemars(regex(pattern = "^[0-9]+[smhd]$"))]
     pub backdate: String,
     /// When to renew.
     pub renewal: Renewal,
@@ -98,7 +105,7 @@ const fn is_yes(value: &bool) -> bool {
 }
 
 /// Names a profile allows; a name is allowed when any rule fits.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Identifiers {
     /// Rules for DNS names.
@@ -125,8 +132,9 @@ pub struct Identifiers {
 }
 
 /// One rule for DNS names: exactly one of the first four.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{ "required": ["exact"] }, { "required": ["suffix"] }, { "required": ["pattern"] }, { "required": ["template"] }]))]
 pub struct DnsRule {
     /// This name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -158,8 +166,9 @@ impl DnsRule {
 }
 
 /// One rule for URIs: exactly one member.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{ "required": ["exact"] }, { "required": ["prefix"] }, { "required": ["template"] }]))]
 pub struct UriRule {
     /// This URI.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -173,8 +182,9 @@ pub struct UriRule {
 }
 
 /// One rule for e-mail addresses: exactly one member.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{ "required": ["exact"] }, { "required": ["domain"] }, { "required": ["template"] }]))]
 pub struct EmailRule {
     /// This address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -188,8 +198,9 @@ pub struct EmailRule {
 }
 
 /// One rule for permanent identifiers: exactly one member.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{ "required": ["exact"] }, { "required": ["template"] }]))]
 pub struct PermanentRule {
     /// This identifier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -200,21 +211,24 @@ pub struct PermanentRule {
 }
 
 /// Keys a profile allows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Keys {
     /// ECDSA on the curves below.
     pub ecdsa: bool,
     /// `P-256`, `P-384`, `P-521`; all of them when absent.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("items" = { "enum": ["P-256", "P-384", "P-521"] }))]
     pub curves: Vec<String>,
     /// Ed25519.
     pub ed25519: bool,
     /// The least RSA modulus in bits; RSA is refused when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 2048, max = 8192))]
     pub rsa_min_bits: Option<u32>,
     /// The greatest RSA modulus in bits.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 2048, max = 8192))]
     pub rsa_max_bits: Option<u32>,
 }
 
@@ -225,19 +239,23 @@ impl Default for Keys {
 }
 
 /// What certificates are used for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Usage {
     /// `serverAuth`, `clientAuth`.
+    #[schemars(extend("items" = { "enum": ["serverAuth", "clientAuth"] }))]
     pub extended_key_usage: Vec<String>,
     /// `digitalSignature`, `contentCommitment`, `keyEncipherment`, `dataEncipherment`, `keyAgreement`; of those, what the
     /// key can do is written. When absent: digitalSignature, and keyEncipherment for TLS servers with RSA keys.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("items" = { "enum": [
+        "digitalSignature", "contentCommitment", "keyEncipherment", "dataEncipherment", "keyAgreement"
+    ] }))]
     pub key_usage: Vec<String>,
 }
 
 /// The subject of certificates. Templates may stand in all members.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Subject {
     /// CN.
@@ -252,12 +270,14 @@ pub struct Subject {
 }
 
 /// When to renew.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Renewal {
     /// The share of the lifetime after which agents renew.
+    #[schemars(range(min = 0.1, max = 0.75))]
     pub at: f64,
     /// How long after the end a bound device may still renew.
+    #[schemars(regex(pattern = "^[0-9]+[smhd]$"))]
     pub grace: String,
     /// When other clients are told to renew (RFC 9773).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -265,7 +285,7 @@ pub struct Renewal {
 }
 
 /// Two shares of the lifetime.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Window {
     /// Where the window begins.
@@ -275,16 +295,21 @@ pub struct Window {
 }
 
 /// What a requester has to prove.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Requires {
     /// `none`, `externalAccount` or `device`.
+    #[schemars(extend("enum" = ["none", "externalAccount", "device"]))]
     pub binding: String,
     /// `http-01`, `dns-01`, `tls-alpn-01`, `dns-account-01`, `dns-persist-01`; left out when the binding is `device`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("items" = { "enum": [
+        "http-01", "dns-01", "tls-alpn-01", "dns-account-01", "dns-persist-01"
+    ] }))]
     pub challenges: Vec<String>,
     /// The role a requester has to have at the API: `administrator`. Nobody can ask by ACME then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["administrator", null]))]
     pub role: Option<String>,
     /// Whether a person has to approve each certificate.
     #[serde(default, skip_serializing_if = "is_no")]
@@ -297,7 +322,7 @@ const fn is_no(value: &bool) -> bool {
 }
 
 /// How much one holder, a device or an account, may have by one profile.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Limits {
     /// Names in one certificate.
@@ -312,17 +337,18 @@ pub struct Limits {
 }
 
 /// So many within so long.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Rate {
     /// How many.
     pub count: u32,
     /// Within how long, as `1d`.
+    #[schemars(regex(pattern = "^[0-9]+[smhd]$"))]
     pub per: String,
 }
 
 /// How it is told that a certificate was revoked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Revocation {
     /// Whether the address of this CA's list is written.
@@ -346,7 +372,7 @@ impl Default for Revocation {
 }
 
 /// That CA certificates are issued.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Ca {
     /// How many CA certificates may stand between it and a leaf.
@@ -356,7 +382,7 @@ pub struct Ca {
 }
 
 /// Name constraints.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Constraints {
     /// Zones.

@@ -58,6 +58,17 @@ impl KeyRules {
     }
 }
 
+impl KeyRules {
+    /// A key that is allowed, where any is.
+    pub fn example(&self) -> Option<KeyAlgorithm> {
+        let rsa = self.rsa_min_bits.map(|bits| KeyAlgorithm::Rsa { bits });
+        [KeyAlgorithm::EcdsaP256, KeyAlgorithm::EcdsaP384, KeyAlgorithm::EcdsaP521, KeyAlgorithm::Ed25519]
+            .into_iter()
+            .chain(rsa)
+            .find(|key| self.allows(*key))
+    }
+}
+
 impl fmt::Display for KeyRules {
     /// `ECDSA or Ed25519 or RSA of at least 3072 bits`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,7 +2,8 @@
 //!
 //! [`document`] is what a person wrote, [`profile`] what it means once checked ([`keys`], [`rules`] and [`template`] are
 //! its parts), [`Policy`] all profiles in force, [`decide`] the one question anybody asks of them, [`explain`] the answer
-//! at length. [`cases`] are requests with the decision expected, [`lint`] tells what is allowed and dangerous. Reading files is the programs' work.
+//! at length. [`cases`] are requests with the decision expected, [`lint`] tells what is allowed and dangerous, [`diff`] what a change changes.
+//! [`schema`] is what editors know of the documents. Reading files is the programs' work.
 
 pub mod cases;
 mod check;
@@ -14,6 +15,7 @@ mod conformity;
 mod conformity_tests;
 pub mod decide;
 pub mod defaults;
+pub mod diff;
 pub mod document;
 pub mod explain;
 pub mod keys;
@@ -21,6 +23,7 @@ pub mod lint;
 pub mod pattern;
 pub mod profile;
 pub mod rules;
+pub mod schema;
 mod set;
 pub mod template;
 #[cfg(test)]

@@ -103,6 +103,15 @@ impl Template {
         &self.written
     }
 
+    /// With its fragments put in: the same for templates that always make the same.
+    pub fn expanded(&self) -> String {
+        let part = |part: &Part| match part {
+            Part::Text(text) => text.clone(),
+            Part::Variable(variable) => format!("{{{variable}}}"),
+        };
+        self.parts.iter().map(part).collect()
+    }
+
     /// What it takes from a record.
     pub fn variables(&self) -> impl Iterator<Item = &Variable> {
         self.parts.iter().filter_map(|part| match part {
