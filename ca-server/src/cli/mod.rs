@@ -102,7 +102,7 @@ fn execute(command: Command) -> Result<ExitCode, CliError> {
         Command::Device(command) => block_on(Threads::One, command.run()),
         Command::Cert(command) => block_on(Threads::One, command.run()),
         Command::Profile(command) => block_on(Threads::One, command.run()),
-        Command::Policy(command) => command.run(),
+        Command::Policy(command) => block_on(Threads::One, command.run()),
         Command::Eab(command) => block_on(Threads::One, command.run()),
         Command::Crl(command) => block_on(Threads::One, command.run()),
         Command::Audit(command) => block_on(Threads::One, command.run()),

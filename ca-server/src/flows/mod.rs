@@ -37,6 +37,7 @@ mod turnstile;
 pub mod underway;
 pub mod urgency;
 pub mod validate;
+pub mod what_if;
 
 pub use context::{Context, ContextParts, Limits, RootAuthority, Service};
 pub use error::FlowError;

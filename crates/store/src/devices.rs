@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use pki_core::device::{Device, DeviceState};
-use pki_core::ids::{DeviceId, DeviceName};
+use pki_core::ids::{CertificateId, DeviceId, DeviceName};
 use pki_core::time::Timestamp;
 use pki_core::x509::name::{DnsName, Identifier};
 
@@ -79,6 +79,18 @@ pub async fn list(tx: &mut Tx<'_>, after: Option<DeviceId>, limit: u32) -> Resul
     let sql =
         select!("WHERE d.id IN (SELECT id FROM device WHERE id > $1 ORDER BY id LIMIT $2) ORDER BY d.id, n.position");
     gather(tx.rows(sql, &[crate::after(after), limit.into()]).await?)
+}
+
+/// The devices that hold certificates whose ids are between these two, inclusive.
+pub async fn list_holding(
+    tx: &mut Tx<'_>,
+    first: CertificateId,
+    last: CertificateId,
+) -> Result<Vec<Device>, StoreError> {
+    let sql = select!(
+        "WHERE d.id IN (SELECT device_id FROM certificate WHERE id >= $1 AND id <= $2) ORDER BY d.id, n.position"
+    );
+    gather(tx.rows(sql, &[Value::text(first), Value::text(last)]).await?)
 }
 
 /// The devices that may have a name without challenge, oldest first.

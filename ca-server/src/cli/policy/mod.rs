@@ -1,7 +1,10 @@
 //! `ca-server policy ...`: what a folder of profiles means, without a running CA.
+//! Only `diff --live` looks into a database.
 
 mod check;
+mod diff;
 mod explain;
+mod live;
 mod schema;
 mod test;
 
@@ -28,16 +31,19 @@ pub(in crate::cli) enum Command {
     Test(test::Test),
     /// Tell why a request is allowed or denied
     Explain(Box<explain::Explain>),
+    /// Tell what a change of profiles changes in meaning
+    Diff(diff::Diff),
     /// Print the JSON Schema of profiles, for editors
     Schema(schema::Schema),
 }
 
 impl Command {
-    pub(in crate::cli) fn run(self) -> Result<(), CliError> {
+    pub(in crate::cli) async fn run(self) -> Result<(), CliError> {
         match self {
             Self::Check(check) => check.run(),
             Self::Test(test) => test.run(),
             Self::Explain(explain) => explain.run(),
+            Self::Diff(diff) => diff.run().await,
             Self::Schema(schema) => schema.run(),
         }
     }

@@ -1,5 +1,6 @@
 //! Certificates, from the plan to long after the end.
 
+pub mod holdings;
 mod load;
 mod search;
 

@@ -105,7 +105,7 @@ fn share(permille: u16) -> String {
 pub(super) fn span(time: Duration) -> String {
     let seconds = time.as_secs();
     let units = [(86_400, 'd'), (3_600, 'h'), (60, 'm')];
-    let unit = units.into_iter().find(|(unit, _)| seconds > 0 && seconds % unit == 0);
+    let unit = units.into_iter().find(|(unit, _)| seconds > 0 && seconds.is_multiple_of(*unit));
     unit.map_or_else(|| format!("{seconds}s"), |(unit, letter)| format!("{}{letter}", seconds / unit))
 }
 
