@@ -47,10 +47,12 @@ async fn exchange(target: &Target, socket: SocketAddr, stream: TcpStream) -> Res
     match target.scheme {
         Scheme::Http => converse(target, socket, stream).await,
         Scheme::Https => {
-            let stream = unverified::connect(&target.host, stream).await.map_err(|error| {
-                let detail = format!("the TLS handshake with {socket} for {} failed: {error}", target.host);
+            let failed = |why: String| {
+                let detail = format!("the TLS handshake with {socket} for {} failed: {why}", target.host);
                 Failure::transient(ProblemKind::Tls, detail)
-            })?;
+            };
+            let name = unverified::server_name(&target.host).map_err(failed)?;
+            let stream = unverified::connect(name, &[], stream).await.map_err(failed)?;
             converse(target, socket, stream).await
         }
     }
