@@ -2,19 +2,22 @@
 
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test fails by panicking")]
 
+/// The inventory that measurements are made with, too.
+#[path = "../../crates/store/examples/seed/inventory.rs"]
+mod inventory;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use pki_core::device::{Device, DeviceState};
-use pki_core::ids::{CertificateId, DeviceId, IssuerId, LineageId, Serial, SiteName};
-use pki_core::issuance::record::{CertificateRecord, CertificateState, Source};
-use pki_core::random::{self, SystemEntropy};
-use pki_core::time::{Clock, SystemClock, Timestamp};
-use pki_core::x509::name::Identifier;
+use pki_core::ids::IssuerId;
+use pki_core::issuance::record::CertificateRecord;
+use pki_core::random::SystemEntropy;
+use pki_core::time::{Clock, SystemClock};
+use pki_core::x509::pem::parse_pem_bundle;
 use serde_json::Value;
-use store::{OpenOptions, Store, StoreError, certificates, devices};
+use store::{OpenOptions, Store, certificates, devices};
 
 /// Exit code, standard output, standard error.
 fn run(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
@@ -71,82 +74,22 @@ fn changes_are_told_in_meaning() {
     assert_eq!(run(place.path(), &["policy", "diff", "old"]).0, 2);
 }
 
-const LIFE: Duration = Duration::from_secs(30 * 86_400);
-
-fn device(number: usize, now: Timestamp) -> Device {
-    Device {
-        id: DeviceId::random(&SystemEntropy::new()),
-        site: SiteName::home(),
-        name: format!("gw-{number}").parse().unwrap(),
-        profile: "gateway".parse().unwrap(),
-        dns: vec![name(number).parse().unwrap()],
-        ips: Vec::new(),
-        labels: Default::default(),
-        state: DeviceState::Enrolled { at: now },
-        created_at: now,
-        last_seen_at: None,
-        version: 0,
-    }
-}
-
-/// Every tenth stands in a zone of its own.
-fn name(number: usize) -> String {
-    if number.is_multiple_of(10) { format!("gw-{number}.plant.site.test") } else { format!("gw-{number}.site.test") }
-}
-
-fn certificate(number: usize, device: &Device, issuer: IssuerId, now: Timestamp) -> CertificateRecord {
-    let entropy = SystemEntropy::new();
-    CertificateRecord {
-        id: CertificateId::new(now, &entropy),
-        issuer,
-        serial: Serial::random(&entropy),
-        site: SiteName::home(),
-        device: Some(device.id),
-        account: None,
-        order: None,
-        source: Source::Acme,
-        profile: "gateway".parse().unwrap(),
-        policy_revision: "0".repeat(64),
-        policy_commit: None,
-        epoch: 1,
-        identifiers: vec![Identifier::parse("dns", &name(number)).unwrap()],
-        spki_sha256: random::bytes(&entropy),
-        not_before: now,
-        not_after: now + LIFE,
-        lineage: LineageId::new(now, &entropy),
-        generation: 1,
-        predecessor: None,
-        confirmed_at: None,
-        shard: 0,
-        crl_urls: Vec::new(),
-        state: CertificateState::Issued { der: vec![0x30; 750] },
-        created_at: now,
-        version: 0,
-    }
-}
-
 /// Devices with a certificate each; one that has ended, of a name that no policy allows, is never asked about.
 async fn seed(dir: &Path, count: usize) {
     let config = ca_server::config::Config::load(dir).unwrap();
     let store = Store::open(OpenOptions::new(config.database.url.expose(), dir)).await.unwrap();
     store.migrate().await.unwrap();
-    let (now, issuer) = (SystemClock.now(), IssuerId::random(&SystemEntropy::new()));
-    for first in (0..count).step_by(500) {
-        let written = store.write(async move |tx| {
-            for number in first..count.min(first + 500) {
-                let device = device(number, now);
-                devices::insert(tx, &device).await?;
-                certificates::insert(tx, &certificate(number, &device, issuer, now)).await?;
-                if number == 7 {
-                    let over = CertificateRecord { not_after: now, ..certificate(number, &device, issuer, now) };
-                    let over = CertificateRecord { not_after: over.created_at - LIFE, ..over };
-                    certificates::insert(tx, &over).await?;
-                }
-            }
-            Ok::<_, StoreError>(())
-        });
-        written.await.unwrap();
-    }
+    let text = fs::read_to_string(dir.join("ca/root.crt")).unwrap();
+    let der = parse_pem_bundle(&text).unwrap().remove(0).der().to_vec();
+    inventory::fill(&store, count, &der, |_, _| ()).await;
+    let now = SystemClock.now();
+    let (device, over) = inventory::holder(count, IssuerId::random(&SystemEntropy::new()), now, &der);
+    let over = CertificateRecord { not_before: now - inventory::LIFE, not_after: now - Duration::from_secs(1), ..over };
+    let written = store.write(async move |tx| {
+        devices::insert(tx, &device).await?;
+        certificates::insert(tx, &over).await
+    });
+    written.await.unwrap();
     store.close().await;
 }
 
@@ -162,6 +105,7 @@ async fn those_who_could_not_renew_are_told_by_device() {
     policies(place.path(), "old", ("", "", ""));
     policies(place.path(), "narrow", ("gateway.yaml", "suffix: \"site.test\"", "suffix: \"plant.site.test\""));
     policies(place.path(), "off", ("gateway.yaml", "spec:\n", "spec:\n  enabled: false\n"));
+    policies(place.path(), "rsa", ("gateway.yaml", "ecdsa: true", "ecdsa: false"));
     seed(&place.path().join("ca"), count).await;
     let live = |new: &str, further: &[&str]| {
         let arguments = ["policy", "diff", "old", new, "--live", "--dir", "ca", "--output", "json"];
@@ -178,6 +122,8 @@ async fn those_who_could_not_renew_are_told_by_device() {
     assert_eq!((found["holders"].as_array().unwrap().len(), &found["moreHolders"]), (20, &true.into()));
     assert_eq!((&found["holders"][0]["device"], &found["holders"][0]["certificates"]), (&"gw-1".into(), &1.into()));
     assert_eq!(live("old", &[])["unrenewable"], 0);
+    let found = live("rsa", &[]);
+    assert_eq!((&found["unrenewable"], &found["byRule"][0]["rule"]), (&all.into(), &"keys.allowed".into()));
     let found = live("off", &["--limit", "1000000"]);
     assert_eq!((&found["unrenewable"], &found["byRule"][0]["rule"]), (&all.into(), &"profile.enabled".into()));
     assert_eq!(found["holders"].as_array().unwrap().len(), count);

@@ -1,18 +1,6 @@
-//! Fills a migrated database with finished orders, so that measurements can be repeated on a CA that has been busy for
-//! years.
-//!
-//! ```sh
-//! cargo run --release -p store --example seed -- sqlite:/srv/ca/pilotlight.db 1000000
-//! ```
-//!
-//! Each order has its account, authorization, challenge, certificate and audit events, as ACME leaves them. Certificates
-//! are random octets of the usual length: nothing reads them before somebody downloads one.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a tool for measuring fails by panicking")]
-#![allow(clippy::disallowed_methods, reason = "it has no shutdown that tasks could outlive")]
+//! Finished orders: each has its account, authorization, challenge, certificate and audit events, as ACME leaves them.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::time::Duration;
 
 use pki_core::acme::account::{Account, AccountStatus};
 use pki_core::acme::authorization::{Authorization, NewAuthorization, Proof};
@@ -20,37 +8,28 @@ use pki_core::acme::challenge::ChallengeKind;
 use pki_core::acme::jwk::Jwk;
 use pki_core::acme::order::{NewOrder, Order, OrderState, OrderedIdentifier};
 use pki_core::audit::AuditEvent;
-use pki_core::ids::{AccountId, CertificateId, EventId, IssuerId, LineageId, Serial, SiteName};
-use pki_core::issuance::record::{CertificateRecord, CertificateState, Source};
+use pki_core::ids::{AccountId, EventId, IssuerId, SiteName};
+use pki_core::issuance::record::CertificateRecord;
 use pki_core::random::{self, Entropy, SystemEntropy};
 use pki_core::time::{Clock, SystemClock, Timestamp};
 use pki_core::x509::name::Identifier;
-use store::{OpenOptions, Store, StoreError, accounts, audit, authorizations, certificates, orders};
+use store::{Store, StoreError, accounts, audit, authorizations, certificates, orders};
+
+use crate::inventory::{LIFE, certificate};
+use crate::{BATCH, progress};
 
 /// Accounts that the orders belong to.
 const ACCOUNTS: usize = 1000;
-/// Orders of one commit.
-const BATCH: usize = 500;
 /// Octets of a certificate.
 const CERTIFICATE: usize = 750;
-/// How long certificates and authorizations live.
-const LIFE: Duration = Duration::from_secs(30 * 86_400);
 
-#[tokio::main]
-async fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let (url, count) = match arguments.as_slice() {
-        [url, count] => (url, count.parse::<usize>().expect("the second argument is a number of orders")),
-        _ => panic!("usage: seed DATABASE-URL ORDERS"),
-    };
-    let store = Store::open(OpenOptions::new(url, Path::new("."))).await.expect("the database opens");
+/// Adds orders.
+pub(crate) async fn fill(store: &Store, count: usize) {
     let issuer = IssuerId::random(&SystemEntropy::new());
-    let accounts = make_accounts(&store).await;
-    let mut made = 0;
-    while made < count {
-        let orders: Vec<_> =
-            (made..count.min(made + BATCH)).map(|number| Finished::new(number, &accounts, issuer)).collect();
-        made += orders.len();
+    let accounts = make_accounts(store).await;
+    for first in (0..count).step_by(BATCH) {
+        let until = count.min(first + BATCH);
+        let orders: Vec<_> = (first..until).map(|number| Finished::new(number, &accounts, issuer)).collect();
         let written: Result<(), StoreError> = store
             .write(async move |tx| {
                 for order in &orders {
@@ -60,12 +39,8 @@ async fn main() {
             })
             .await;
         written.unwrap();
-        if made % 20_000 == 0 || made == count {
-            eprint!("\r{made} of {count} orders");
-        }
+        progress(until, count);
     }
-    eprintln!();
-    store.close().await;
 }
 
 async fn make_accounts(store: &Store) -> Vec<AccountId> {
@@ -126,7 +101,11 @@ impl Finished {
             lifetime: LIFE,
         };
         let authorization = proven(Authorization::new(beginning, now, &entropy), now);
-        let certificate = certificate(account, issuer, &identifier, now, &entropy);
+        let certificate = CertificateRecord {
+            account: Some(account),
+            profile: "server".parse().unwrap(),
+            ..certificate(issuer, &identifier, now, &random::bytes::<CERTIFICATE>(&entropy))
+        };
         let beginning = NewOrder {
             account,
             identifiers: vec![OrderedIdentifier { as_sent: identifier.value(), identifier }],
@@ -161,42 +140,6 @@ fn proven(authorization: Authorization, now: Timestamp) -> Authorization {
     match authorization.respond(challenge, now).unwrap() {
         pki_core::acme::authorization::Response::Begun(begun) => begun.succeed(challenge, now).unwrap(),
         pki_core::acme::authorization::Response::Unchanged(_) => panic!("a new challenge can be begun"),
-    }
-}
-
-fn certificate(
-    account: AccountId,
-    issuer: IssuerId,
-    identifier: &Identifier,
-    now: Timestamp,
-    entropy: &dyn Entropy,
-) -> CertificateRecord {
-    CertificateRecord {
-        id: CertificateId::new(now, entropy),
-        issuer,
-        serial: Serial::random(entropy),
-        site: SiteName::home(),
-        device: None,
-        account: Some(account),
-        order: None,
-        source: Source::Acme,
-        profile: "server".parse().unwrap(),
-        policy_revision: "0123456789abcdef".repeat(4),
-        policy_commit: None,
-        epoch: 1,
-        identifiers: vec![identifier.clone()],
-        spki_sha256: random::bytes(entropy),
-        not_before: now,
-        not_after: now + LIFE,
-        lineage: LineageId::new(now, entropy),
-        generation: 1,
-        predecessor: None,
-        confirmed_at: None,
-        shard: 0,
-        crl_urls: vec![format!("http://ca.seed.test:8080/crl/{issuer}/complete.crl")],
-        state: CertificateState::Issued { der: random::bytes::<CERTIFICATE>(entropy).to_vec() },
-        created_at: now,
-        version: 2,
     }
 }
 
