@@ -9,7 +9,8 @@ use pki_core::time::Timestamp;
 use pki_core::x509::crl::{self, Crl, CrlEntry, CrlPlan, CrlScope};
 use signer::Purpose;
 use store::crls::CrlRecord;
-use store::{audit, certificates, crls};
+use store::revocations::{self, Change, Standing};
+use store::{audit, crls};
 
 use super::owed::{self, Work};
 use super::record::{With, event};
@@ -18,6 +19,9 @@ use super::{Context, FlowError};
 /// An expired certificate stays on lists for some periods more, so that one scheduled list after its end names it
 /// (RFC 5280 section 3.3).
 const AFTER_END: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Rows read at once.
+const PAGE: u32 = 1000;
 
 /// Shards in use. Leaves carry the shard's address from the first one on; more shards only concern later leaves.
 pub const SHARDS: [u32; 1] = [0];
@@ -128,14 +132,26 @@ async fn load(
     now: Timestamp,
 ) -> Result<(Option<Published>, Revoked), FlowError> {
     ctx.store
-        .read(async move |tx| {
+        .scan(async move |tx| {
             let last = crls::find(tx, issuer, shard).await?.map(Published::from);
-            let entries = certificates::revoked_entries(tx, issuer, shard, now - AFTER_END).await?;
-            let entries: Revoked =
-                entries.into_iter().map(|entry| (entry.serial, entry.revocation.at, entry.revocation.reason)).collect();
+            let (mut entries, mut after) = (Revoked::new(), None);
+            loop {
+                let page = revocations::page(tx, issuer, after.as_ref(), now - AFTER_END, PAGE).await?;
+                let Some(end) = page.last() else { break };
+                after = Some(end.change.serial.clone());
+                let here = page.into_iter().map(|entry| entry.change);
+                entries.extend(here.filter(|it| shard.is_none_or(|shard| shard == it.shard)).filter_map(listed));
+            }
             Ok::<_, FlowError>((last, entries))
         })
         .await
+}
+
+fn listed(change: Change) -> Option<(Serial, Timestamp, Option<Reason>)> {
+    match change.standing {
+        Standing::Revoked(revocation) => Some((change.serial, revocation.at, revocation.reason)),
+        Standing::Released(_) => None,
+    }
 }
 
 async fn sign(ctx: &Context, plan: &CrlPlan<'_>) -> Result<Crl, FlowError> {

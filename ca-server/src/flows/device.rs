@@ -225,10 +225,12 @@ async fn try_to_take_out(
             let id = device.id;
             devices::update(tx, &Device { state, ..device.clone() }).await?;
             end_access(tx, id, now).await?;
-            let revoked = revoke_all(tx, id, &Revocation { at: now, reason: Some(reason) }).await?;
+            let alive = list_alive(tx, id, now).await?;
             lists.owe_once(tx, job, now).await?;
-            audit::append(tx, &taken.clone().with("certificates", revoked)).await?;
-            Ok::<_, FlowError>(revoked)
+            audit::append(tx, &taken.clone().with("certificates", alive.len())).await?;
+            let revocation = Revocation { at: now, reason: Some(reason) };
+            certificates::revoke_many(tx, &alive.iter().collect::<Vec<_>>(), &revocation).await?;
+            Ok::<_, FlowError>(alive.len())
         })
         .await?;
     ctx.work.notify_one();
@@ -250,16 +252,11 @@ async fn end_access(tx: &mut Tx<'_>, device: DeviceId, now: Timestamp) -> Result
     Ok(())
 }
 
-/// Revokes what is alive; how many there were.
-async fn revoke_all(tx: &mut Tx<'_>, device: DeviceId, revocation: &Revocation) -> Result<usize, FlowError> {
-    let expires_from = Some(revocation.at);
-    let filter = certificates::Filter { device: Some(device), expires_from, ..certificates::Filter::default() };
-    let mut revoked = 0;
-    for record in certificates::list(tx, &filter, None, MOST_CERTIFICATES).await? {
-        if matches!(record.state, CertificateState::Issued { .. }) {
-            certificates::revoke(tx, record.id, revocation, record.version).await?;
-            revoked += 1;
-        }
-    }
-    Ok(revoked)
+/// What is to be revoked.
+async fn list_alive(tx: &mut Tx<'_>, device: DeviceId, now: Timestamp) -> Result<Vec<CertificateRecord>, FlowError> {
+    let filter =
+        certificates::Filter { device: Some(device), expires_from: Some(now), ..certificates::Filter::default() };
+    let mut found = certificates::list(tx, &filter, None, MOST_CERTIFICATES).await?;
+    found.retain(|record| matches!(record.state, CertificateState::Issued { .. }));
+    Ok(found)
 }

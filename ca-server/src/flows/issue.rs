@@ -197,9 +197,6 @@ async fn decide_release(
         .write_held(async move |tx| {
             let released = find_inactive(tx, &row).await?.is_none();
             certificates::mark_issued(tx, id, &der, row.version).await?;
-            if !released {
-                withdraw(tx, id, now).await?;
-            }
             let order = match row.order {
                 Some(order) => orders::find(tx, order).await?,
                 None => None,
@@ -207,6 +204,9 @@ async fn decide_release(
             settle_order(tx, order, released).await?;
             audit::append(tx, if released { &kept } else { &withdrawn }).await?;
             Work::FinishIssuance(id).done(tx).await?;
+            if !released {
+                withdraw(tx, id, now).await?;
+            }
             Ok::<_, FlowError>(released)
         })
         .await;
@@ -280,9 +280,9 @@ async fn refuse_inactive(ctx: &Context, plan: &CertificateRecord) -> Result<(), 
 
 async fn withdraw(tx: &mut Tx<'_>, id: CertificateId, now: Timestamp) -> Result<(), FlowError> {
     let record = certificates::find(tx, id).await?;
-    let version = record.ok_or_else(|| FlowError::Internal(format!("certificate {id} vanished")))?.version;
+    let record = record.ok_or_else(|| FlowError::Internal(format!("certificate {id} vanished")))?;
     let revocation = Revocation { at: now, reason: Some(Reason::CessationOfOperation) };
-    certificates::revoke(tx, id, &revocation, version).await?;
+    certificates::revoke(tx, &record, &revocation).await?;
     Ok(())
 }
 

@@ -108,17 +108,17 @@ async fn write(
     comment: Option<&str>,
     actor: &str,
 ) -> Result<(), FlowError> {
-    let (id, version, now) = (record.id, record.version, ctx.now());
+    let (record, now) = (record.clone(), ctx.now());
     let (lists, job) = (Work::PublishCrl(ctx.issuing.id), owed::fresh(ctx));
-    let revoked = event(ctx, actor, "certificate.revoke", format_args!("certificate:{id}"))
+    let revoked = event(ctx, actor, "certificate.revoke", format_args!("certificate:{}", record.id))
         .with("serial", &record.serial)
         .with("reason", revocation.reason.unwrap_or(Reason::Unspecified).name())
         .with("comment", comment.unwrap_or_default());
     ctx.store
         .write_held(async move |tx| {
-            certificates::revoke(tx, id, &revocation, version).await?;
             lists.owe_once(tx, job, now).await?;
             audit::append(tx, &revoked).await?;
+            certificates::revoke(tx, &record, &revocation).await?;
             Ok::<_, FlowError>(())
         })
         .await?;

@@ -73,6 +73,7 @@ into_value! {
     Option<String> => |value| Value::Text(value.map(Cow::Owned));
     &'a [u8] => |value| Value::Bytes(Some(Cow::Borrowed(value)));
     &'a Vec<u8> => |value| Value::Bytes(Some(Cow::Borrowed(value)));
+    Vec<u8> => |value| Value::Bytes(Some(Cow::Owned(value)));
     Option<&'a [u8]> => |value| Value::Bytes(value.map(Cow::Borrowed));
 }
 

@@ -4,7 +4,7 @@ use pki_core::issuance::record::{CertificateRecord, CertificateState, Revocation
 use pki_core::revocation::Reason;
 use pki_core::time::Timestamp;
 
-use crate::certificates::{RevokedEntry, TABLE};
+use crate::certificates::TABLE;
 use crate::error::StoreError;
 use crate::text;
 use crate::value::{Fields, Row};
@@ -38,15 +38,6 @@ pub(super) fn load(row: Row) -> Result<CertificateRecord, StoreError> {
         created_at: fields.time()?,
         version: fields.int()?,
     })
-}
-
-pub(super) fn revoked_entry(row: Row) -> Result<RevokedEntry, StoreError> {
-    let mut fields = row.fields(TABLE);
-    let _: pki_core::ids::CertificateId = fields.id()?;
-    let serial = fields.parse()?;
-    let at = fields.time()?;
-    let reason = reason(&mut fields)?;
-    Ok(RevokedEntry { serial, revocation: Revocation { at, reason }, not_after: fields.time()? })
 }
 
 fn source(fields: &mut Fields) -> Result<Source, StoreError> {

@@ -11,6 +11,7 @@ use pki_core::policy::decide::Held;
 use pki_core::time::Timestamp;
 
 use crate::error::StoreError;
+use crate::revocations::{self, Change, Standing};
 use crate::text;
 use crate::tx::{Touch, Tx};
 use crate::value::Value;
@@ -18,17 +19,6 @@ use load::load;
 pub use search::{Filter, NameFilter, StateFilter, list};
 
 const TABLE: &str = "certificate";
-
-/// A revoked certificate as its issuer's lists tell it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RevokedEntry {
-    /// Its serial number.
-    pub serial: Serial,
-    /// When and why.
-    pub revocation: Revocation,
-    /// Its last second.
-    pub not_after: Timestamp,
-}
 
 macro_rules! select {
     ($rest:literal) => {
@@ -87,7 +77,12 @@ pub async fn insert(tx: &mut Tx<'_>, certificate: &CertificateRecord) -> Result<
         ],
     )
     .await?;
-    search::insert_names(tx, certificate.id, &certificate.identifiers).await
+    search::insert_names(tx, certificate.id, &certificate.identifiers).await?;
+    if let Some(revocation) = revocation {
+        let standing = Standing::Revoked(revocation.clone());
+        revocations::put(tx, &[Change::of(certificate, standing)]).await?;
+    }
+    Ok(())
 }
 
 /// The certificate of that id.
@@ -113,18 +108,38 @@ pub async fn mark_issued(tx: &mut Tx<'_>, id: CertificateId, der: &[u8], version
     Ok(version + 1)
 }
 
-/// Takes an issued certificate back, or worsens the reason of one that is revoked; the new version.
-pub async fn revoke(
+/// Takes an issued certificate back, or worsens the reason of one that is revoked; the new version. Comes last in its
+/// transaction: it waits for whoever else revokes ([`revocations`]).
+pub async fn revoke(tx: &mut Tx<'_>, record: &CertificateRecord, revocation: &Revocation) -> Result<i64, StoreError> {
+    revoke_many(tx, &[record], revocation).await?;
+    Ok(record.version + 1)
+}
+
+/// The same for many; the number of the last change, which is that of the last one.
+pub async fn revoke_many(
     tx: &mut Tx<'_>,
-    id: CertificateId,
+    records: &[&CertificateRecord],
     revocation: &Revocation,
-    version: i64,
-) -> Result<i64, StoreError> {
+) -> Result<u64, StoreError> {
     let sql = "UPDATE certificate SET state = 'revoked', revoked_at = $3, revocation_reason = $4, version = version + 1 \
                WHERE id = $1 AND version = $2 AND state IN ('issued', 'revoked')";
-    let values = [Value::text(id), version.into(), revocation.at.into(), reason(Some(revocation))];
-    crate::guard(tx.execute(sql, &values).await?, TABLE, id)?;
-    Ok(version + 1)
+    for record in records {
+        let values = [Value::text(record.id), record.version.into(), revocation.at.into(), reason(Some(revocation))];
+        tx.put((TABLE, record.id), Touch::One, sql, &values).await?;
+    }
+    let standing = Standing::Revoked(revocation.clone());
+    let changes: Vec<Change> = records.iter().map(|record| Change::of(record, standing.clone())).collect();
+    revocations::put(tx, &changes).await
+}
+
+/// Makes a certificate good again that is on hold; the new version. Comes last in its transaction.
+pub async fn release(tx: &mut Tx<'_>, record: &CertificateRecord, at: Timestamp) -> Result<i64, StoreError> {
+    // 6 is certificateHold (RFC 5280 section 5.3.1)
+    let sql = "UPDATE certificate SET state = 'issued', revoked_at = NULL, revocation_reason = NULL, \
+               version = version + 1 WHERE id = $1 AND version = $2 AND state = 'revoked' AND revocation_reason = 6";
+    tx.put((TABLE, record.id), Touch::One, sql, &[Value::text(record.id), record.version.into()]).await?;
+    revocations::put(tx, &[Change::of(record, Standing::Released(at))]).await?;
+    Ok(record.version + 1)
 }
 
 /// Remembers the first sight of a certificate in use; whether this was it. Changes no version: it decides nothing.
@@ -211,25 +226,6 @@ pub struct KeyStanding {
     pub is_an_accounts: bool,
     /// A certificate of it was revoked for keyCompromise.
     pub is_compromised: bool,
-}
-
-/// What an issuer's list tells, by serial number: of one shard, or of all. Certificates that ended before
-/// `ends_from` are left out (RFC 5280 section 3.3 wants them on one list after their end).
-pub async fn revoked_entries(
-    tx: &mut Tx<'_>,
-    issuer: IssuerId,
-    shard: Option<u32>,
-    ends_from: Timestamp,
-) -> Result<Vec<RevokedEntry>, StoreError> {
-    const ALL: &str = "SELECT id, serial, revoked_at, revocation_reason, not_after FROM certificate \
-                       WHERE issuer_id = $1 AND state = 'revoked' AND not_after >= $2 ORDER BY serial";
-    const ONE: &str = "SELECT id, serial, revoked_at, revocation_reason, not_after FROM certificate \
-                       WHERE issuer_id = $1 AND state = 'revoked' AND not_after >= $2 AND shard = $3 ORDER BY serial";
-    let rows = match shard {
-        None => tx.rows(ALL, &[Value::text(issuer), ends_from.into()]).await?,
-        Some(shard) => tx.rows(ONE, &[Value::text(issuer), ends_from.into(), shard.into()]).await?,
-    };
-    rows.into_iter().map(load::revoked_entry).collect()
 }
 
 /// Plans that were recorded before `before` and never signed, the oldest first: what a crash left over.

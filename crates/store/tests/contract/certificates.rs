@@ -1,10 +1,9 @@
 //! Certificates.
 
-use pki_core::ids::{CertificateId, DeviceId, IssuerId, ProfileName};
+use pki_core::ids::{CertificateId, DeviceId, ProfileName};
 use pki_core::issuance::record::{CertificateRecord, CertificateState, Revocation, Source};
 use pki_core::policy::decide::Held;
 use pki_core::revocation::Reason;
-use pki_core::time::Timestamp;
 use pki_core::x509::name::Identifier;
 use store::certificates::{self, Filter, KeyStanding, NameFilter, StateFilter};
 use store::{Store, StoreError, devices};
@@ -13,7 +12,7 @@ use crate::fixtures::{at, certificate, device, dns, entropy, ip, issuer, read, s
 
 crate::on_both! {
     comes_back_as_it_was, serials_are_unique_under_an_issuer, a_plan_is_issued_once, revocation_is_guarded,
-    confirmation_is_the_first, lists_fit_the_filter, names_are_searched, the_latest_of_a_device, revoked_ones_are_listed,
+    confirmation_is_the_first, lists_fit_the_filter, names_are_searched, the_latest_of_a_device,
     compromised_keys_are_known, successors_are_found, left_over_plans, what_a_device_has_is_counted, expiring_ones_come_by_their_end
 }
 
@@ -92,7 +91,7 @@ async fn revocation_is_guarded(store: &Store) {
     stored(store, &certificate).await;
     let (id, revocation) = (certificate.id, Revocation { at: at(9), reason: Some(Reason::Superseded) });
     let expected = revocation.clone();
-    let revoke = async move |tx: &mut store::Tx<'_>| certificates::revoke(tx, id, &revocation, 0).await;
+    let revoke = async move |tx: &mut store::Tx<'_>| certificates::revoke(tx, &certificate, &revocation).await;
     assert_eq!(write(store, revoke.clone()).await, Ok(1));
     assert!(
         matches!(found(store, id).await.state, CertificateState::Revoked { revocation, .. } if revocation == expected)
@@ -245,43 +244,6 @@ async fn what_a_device_has_is_counted(store: &Store) {
     let profile: ProfileName = "nothing".parse().unwrap();
     let held = read(store, async move |tx| certificates::count_of_device(tx, id, &profile, at(0), at(0)).await).await;
     assert_eq!(held, Held::default());
-}
-
-async fn revoked_ones_are_listed(store: &Store) {
-    let issuer = issuer();
-    let mut expected = Vec::new();
-    for (shard, end, state, listed) in [
-        (1, 100, revoked(5, Some(Reason::KeyCompromise)), true),
-        (1, 100, issued(), false),
-        (2, 100, revoked(6, None), true),
-        (1, 49, revoked(5, None), false),
-        (1, 50, revoked(7, None), true),
-    ] {
-        let mut certificate = certificate(issuer, &[dns("a.test")]);
-        (certificate.shard, certificate.not_after, certificate.state) = (shard, at(end), state);
-        stored(store, &certificate).await;
-        if listed {
-            expected.push((certificate.serial, shard));
-        }
-    }
-    let mut foreign = certificate(crate::fixtures::issuer(), &[dns("a.test")]);
-    (foreign.shard, foreign.state) = (1, revoked(5, None));
-    stored(store, &foreign).await;
-    expected.sort();
-    let listed = async |shard: Option<u32>| entries(store, issuer, shard, at(50)).await;
-    let serials = |shard: Option<u32>| {
-        let of = expected.iter().filter(|(_, of)| shard.is_none_or(|shard| shard == *of));
-        of.map(|(serial, _)| serial.clone()).collect::<Vec<_>>()
-    };
-    for shard in [None, Some(1), Some(2), Some(3)] {
-        assert_eq!(listed(shard).await, serials(shard), "{shard:?}");
-    }
-}
-
-async fn entries(store: &Store, issuer: IssuerId, shard: Option<u32>, from: Timestamp) -> Vec<pki_core::ids::Serial> {
-    let entries = store.scan(async move |tx| certificates::revoked_entries(tx, issuer, shard, from).await).await;
-    let entries: Result<_, StoreError> = entries;
-    entries.unwrap().into_iter().map(|entry| entry.serial).collect()
 }
 
 async fn compromised_keys_are_known(store: &Store) {

@@ -15,6 +15,7 @@ mod orders;
 #[path = "../support/postgres.rs"]
 mod postgres;
 mod pruning;
+mod revocations;
 mod small;
 mod transactions;
 mod world;

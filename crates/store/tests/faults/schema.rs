@@ -230,3 +230,58 @@ async fn a_database_by_the_former_first_migration_goes_on() {
         store.close().await;
     }
 }
+
+/// What stood in certificates, accounts and devices before migration 8.
+const OLD_REVOCATIONS: &str = r#"
+    INSERT INTO account (id, site_id, thumbprint, jwk, contacts, status, created_at, version) VALUES
+        ('a1', 'home', 't1', '{}', '[]', 'valid', 7, 0), ('a2', 'home', 't2', '{}', '[]', 'revoked', 8, 0),
+        ('a3', 'home', 't3', '{}', '[]', 'deactivated', 9, 0);
+    INSERT INTO device (id, site_id, name, profile, state, state_at, created_at, version) VALUES
+        ('d1', 'home', 'd1', 'p', 'enrolled', 5, 1, 0), ('d2', 'home', 'd2', 'p', 'compromised', 6, 1, 0);
+    INSERT INTO certificate (id, issuer_id, serial, site_id, source, profile, policy_revision, epoch, identifiers,
+        spki_sha256, not_before, not_after, lineage_id, generation, shard, crl_urls, state, der, revoked_at,
+        revocation_reason, created_at, version)
+    SELECT id, '00000000000000000000000000000011', serial, 'home', 'acme', 'p', 'r', 1, '[]', CAST('k' AS BYTES), 0, 99000, 'l', 1, 2, '[]',
+        state, CAST('c' AS BYTES), revoked_at, reason, 0, 0
+    FROM (
+        SELECT '000000000000000000000000000000c1' AS id, '4000000000000000000000000000aaaa' AS serial,
+            'revoked' AS state, 6000 AS revoked_at, NULL AS reason
+        UNION ALL SELECT '000000000000000000000000000000c2', '7f', 'revoked', 5000, 1
+        UNION ALL SELECT '000000000000000000000000000000c3', '80', 'issued', NULL, NULL
+    ) AS old;
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_revoked_before_revocations_were_numbered_is_numbered() {
+    use store::revocations::{self, Event};
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = format!("sqlite:{}", folder.path().join("test.db").display());
+    let postgres = Postgres::shared().new_database();
+    for (url, migrations, bytes) in [
+        (sqlite, sqlx::migrate!("../../migrations/sqlite"), "BLOB"),
+        (postgres, sqlx::migrate!("../../migrations/postgres"), "BYTEA"),
+    ] {
+        let mut sql = records(bytes);
+        for migration in migrations.iter().filter(|migration| migration.version < 8) {
+            sql += &format!("{}; {}", migration.sql.as_str(), applied(migration.version, &migration.checksum, bytes));
+        }
+        execute(&url, sql + &OLD_REVOCATIONS.replace("BYTES", bytes)).await;
+        let store = open(&url, &folder).await.unwrap();
+        store.migrate().await.unwrap();
+        let read = store
+            .read(async |tx| Ok::<_, StoreError>((revocations::since(tx, 0, 99).await?, revocations::head(tx).await?)));
+        let (events, head) = read.await.unwrap();
+        let told: Vec<_> = events
+            .iter()
+            .map(|event| match event {
+                Event::Certificate(entry) => (entry.number, entry.change.serial.to_string(), entry.change.shard),
+                Event::Denial(denial) => (denial.number, denial.subject.clone(), denial.is_denied.into()),
+            })
+            .collect();
+        let expected =
+            [(1, "7f", 2), (2, "4000000000000000000000000000aaaa", 2), (3, "d2", 1), (4, "a2", 1), (5, "a3", 1)];
+        assert_eq!(told, expected.map(|(number, what, shard)| (number, what.to_owned(), shard)), "{url}");
+        assert_eq!(head, 5);
+        store.close().await;
+    }
+}

@@ -1,0 +1,244 @@
+//! Everything that is refused, numbered: certificates that are or were revoked, and accounts, devices, sites, API keys and
+//! sessions ([`denials`]). What is published tells the number it covers; who keeps a copy asks for what came [`since`].
+//!
+//! The numbers are given by one row that a transaction holds from [`advance`] to its end, so that they become visible in
+//! their order. Hence the rule: a transaction changes all its other rows first and comes here last, or two of them wait for
+//! each other.
+
+pub mod denials;
+mod feed;
+
+use pki_core::ids::{CertificateId, IssuerId, Serial};
+use pki_core::issuance::record::{CertificateRecord, Revocation};
+use pki_core::revocation::Reason;
+use pki_core::time::Timestamp;
+
+use crate::error::StoreError;
+use crate::sql::renumber;
+use crate::tx::Tx;
+use crate::value::{Fields, Row, Value};
+pub use feed::{Event, since};
+
+const TABLE: &str = "revocation";
+
+/// The longest serial number (RFC 5280 section 4.1.2.2).
+const SERIAL: usize = 20;
+
+/// Rows in one statement, a power of two: smaller sets are put together of smaller powers, so that few texts are prepared.
+const TOGETHER: usize = 64;
+
+/// Where a certificate stands that was revoked once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It is revoked.
+    Revoked(Revocation),
+    /// It was on hold and is good again, since then.
+    Released(Timestamp),
+}
+
+/// A certificate that is revoked, or good again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Whose.
+    pub issuer: IssuerId,
+    /// Its serial number.
+    pub serial: Serial,
+    /// The shard it was given when it was planned.
+    pub shard: u32,
+    /// Its row.
+    pub certificate: CertificateId,
+    /// Where it stands now.
+    pub standing: Standing,
+    /// Its last second.
+    pub not_after: Timestamp,
+}
+
+/// What is remembered of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The number of its last change.
+    pub number: u64,
+    /// The change.
+    pub change: Change,
+    /// The complete list on which it first stood.
+    pub first_crl: Option<FirstCrl>,
+}
+
+/// A complete list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FirstCrl {
+    /// Its CRL number.
+    pub number: u64,
+    /// Its thisUpdate.
+    pub at: Timestamp,
+}
+
+impl Change {
+    /// That a certificate stands so now.
+    pub fn of(record: &CertificateRecord, standing: Standing) -> Self {
+        Self {
+            issuer: record.issuer,
+            serial: record.serial.clone(),
+            shard: record.shard,
+            certificate: record.id,
+            standing,
+            not_after: record.not_after,
+        }
+    }
+}
+
+macro_rules! columns {
+    () => {
+        "certificate_id, number, issuer_id, serial, shard, state, revoked_at, reason, not_after, first_crl, first_crl_at"
+    };
+}
+pub(crate) use columns;
+
+/// Takes `by` new numbers; the last of them. Whoever else wants numbers waits until this transaction ends.
+pub async fn advance(tx: &mut Tx<'_>, by: u64) -> Result<u64, StoreError> {
+    let sql = "UPDATE revocation_head SET number = number + $1 WHERE id = 0 RETURNING number";
+    let by = i64::try_from(by).map_err(|_| StoreError::fault("nobody has that many certificates"))?;
+    head_of(tx.row(sql, &[by.into()]).await?)
+}
+
+/// The last number that was given.
+pub async fn head(tx: &mut Tx<'_>) -> Result<u64, StoreError> {
+    head_of(tx.row("SELECT number FROM revocation_head WHERE id = 0", &[]).await?)
+}
+
+fn head_of(row: Option<Row>) -> Result<u64, StoreError> {
+    let lost = || StoreError::corrupt("revocation_head", "0", "the row is missing");
+    number(&mut row.ok_or_else(lost)?.fields("revocation_head"))
+}
+
+/// Writes changes down under new numbers, in their order; the last number. Comes last in its transaction.
+pub async fn put(tx: &mut Tx<'_>, changes: &[Change]) -> Result<u64, StoreError> {
+    let last = advance(tx, changes.len().try_into().unwrap_or(u64::MAX)).await?;
+    let first = last.saturating_sub(changes.len().try_into().unwrap_or(u64::MAX)).saturating_add(1);
+    let numbered: Vec<(u64, &Change)> = (first..).zip(changes).collect();
+    let mut rest = numbered.as_slice();
+    while !rest.is_empty() {
+        let (some, others) = rest.split_at(power_of_two(rest.len()));
+        upsert(tx, some).await?;
+        rest = others;
+    }
+    Ok(last)
+}
+
+/// The greatest one that is not more.
+fn power_of_two(count: usize) -> usize {
+    count.min(TOGETHER).checked_ilog2().map_or(0, |log| 1 << log)
+}
+
+async fn upsert(tx: &mut Tx<'_>, changes: &[(u64, &Change)]) -> Result<(), StoreError> {
+    let mut sql =
+        "INSERT INTO revocation (issuer_id, serial, shard, certificate_id, number, state, revoked_at, reason, \
+                   not_after) VALUES "
+            .to_owned();
+    let mut values = Vec::with_capacity(changes.len().saturating_mul(9));
+    for (number, change) in changes {
+        sql.push_str(if values.is_empty() { "" } else { ", " });
+        renumber(&mut sql, "($1, $2, $3, $4, $5, $6, $7, $8, $9)", values.len());
+        let (state, at, reason) = state(&change.standing);
+        values.extend([
+            Value::text(change.issuer),
+            Value::Bytes(Some(key(&change.serial).to_vec().into())),
+            change.shard.into(),
+            Value::text(change.certificate),
+            stored(*number)?.into(),
+            state.into(),
+            at.into(),
+            Value::Int(reason.map(|reason| i64::from(reason.code()))),
+            change.not_after.into(),
+        ]);
+    }
+    sql.push_str(
+        " ON CONFLICT (issuer_id, serial) DO UPDATE SET number = excluded.number, state = excluded.state, \
+         revoked_at = excluded.revoked_at, reason = excluded.reason, \
+         first_crl = CASE WHEN revocation.state = excluded.state THEN revocation.first_crl END, \
+         first_crl_at = CASE WHEN revocation.state = excluded.state THEN revocation.first_crl_at END",
+    );
+    tx.execute(sql, &values).await.map(drop)
+}
+
+/// What is remembered of a certificate, if it was ever revoked.
+pub async fn find(tx: &mut Tx<'_>, issuer: IssuerId, serial: &Serial) -> Result<Option<Entry>, StoreError> {
+    let sql = concat!("SELECT ", columns!(), " FROM revocation WHERE issuer_id = $1 AND serial = $2");
+    let values = [Value::text(issuer), key(serial).to_vec().into()];
+    tx.row(sql, &values).await?.map(load).transpose()
+}
+
+/// The certificates of an issuer that are or were revoked and end at `ends_from` or later, by serial number; those behind
+/// `after`.
+pub async fn page(
+    tx: &mut Tx<'_>,
+    issuer: IssuerId,
+    after: Option<&Serial>,
+    ends_from: Timestamp,
+    limit: u32,
+) -> Result<Vec<Entry>, StoreError> {
+    let sql = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM revocation WHERE issuer_id = $1 AND serial > $2 AND not_after >= $3 ORDER BY serial LIMIT $4"
+    );
+    let after = after.map_or_else(Vec::new, |serial| key(serial).to_vec());
+    let values = [Value::text(issuer), after.into(), ends_from.into(), limit.into()];
+    tx.rows(sql, &values).await?.into_iter().map(load).collect()
+}
+
+/// Zeros in front, so that it sorts as the number does.
+fn key(serial: &Serial) -> [u8; SERIAL] {
+    let mut key = [0; SERIAL];
+    let octets = serial.octets();
+    if let Some(place) = key.get_mut(SERIAL.saturating_sub(octets.len())..) {
+        place.copy_from_slice(octets);
+    }
+    key
+}
+
+fn state(standing: &Standing) -> (&'static str, Timestamp, Option<Reason>) {
+    match standing {
+        Standing::Revoked(Revocation { at, reason }) => ("revoked", *at, *reason),
+        Standing::Released(at) => ("released", *at, None),
+    }
+}
+
+fn stored(number: u64) -> Result<i64, StoreError> {
+    i64::try_from(number).map_err(|_| StoreError::fault(format!("the number {number} is beyond 63 bits")))
+}
+
+fn number(fields: &mut Fields) -> Result<u64, StoreError> {
+    u64::try_from(fields.int()?).map_err(|_| fields.corrupt("its number is negative"))
+}
+
+fn load(row: Row) -> Result<Entry, StoreError> {
+    load_fields(&mut row.fields(TABLE))
+}
+
+fn load_fields(fields: &mut Fields) -> Result<Entry, StoreError> {
+    let certificate = fields.id()?;
+    let number = number(fields)?;
+    let issuer = fields.parse()?;
+    let serial = fields.bytes()?;
+    let serial = Serial::from_octets(&serial).map_err(|_| fields.corrupt("its serial number is none"))?;
+    let shard = fields.u32()?;
+    let standing = standing(fields)?;
+    let not_after = fields.time()?;
+    let first_crl = match (fields.maybe_int()?, fields.maybe_time()?) {
+        (Some(number), Some(at)) => Some(FirstCrl { number: u64::try_from(number).unwrap_or(0), at }),
+        _ => None,
+    };
+    Ok(Entry { number, change: Change { issuer, serial, shard, certificate, standing, not_after }, first_crl })
+}
+
+fn standing(fields: &mut Fields) -> Result<Standing, StoreError> {
+    let (word, at, code) = (fields.text()?, fields.time()?, fields.maybe_int()?);
+    let unknown = |code| fields.corrupt(format!("no revocation reason has the code {code}"));
+    let reason = code.map(|code| Reason::from_code(code).ok_or_else(|| unknown(code))).transpose()?;
+    match word.as_str() {
+        "revoked" => Ok(Standing::Revoked(Revocation { at, reason })),
+        "released" => Ok(Standing::Released(at)),
+        other => Err(fields.corrupt(format!("no state is called `{other}`"))),
+    }
+}

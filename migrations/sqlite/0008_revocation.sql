@@ -1,0 +1,54 @@
+-- What is and was on revocation lists: one row a certificate, at the number of its last change (store::revocations).
+-- `serial` has 20 octets, zeros in front, so that it sorts as the number does, which is how lists are made.
+CREATE TABLE revocation (
+    issuer_id      TEXT NOT NULL,
+    serial         BLOB NOT NULL,
+    shard          INTEGER NOT NULL,
+    certificate_id TEXT NOT NULL,
+    number         INTEGER NOT NULL,
+    state          TEXT NOT NULL,
+    revoked_at     INTEGER NOT NULL,
+    reason         INTEGER,
+    not_after      INTEGER NOT NULL,
+    first_crl      INTEGER,
+    first_crl_at   INTEGER,
+    PRIMARY KEY (issuer_id, serial)
+) STRICT, WITHOUT ROWID;
+
+CREATE UNIQUE INDEX revocation_number ON revocation (number);
+
+-- Whatever else is refused, in the same numbering.
+CREATE TABLE denial (
+    kind       TEXT NOT NULL,
+    subject    TEXT NOT NULL,
+    number     INTEGER NOT NULL,
+    denied     INTEGER NOT NULL,
+    changed_at INTEGER NOT NULL,
+    PRIMARY KEY (kind, subject)
+) STRICT, WITHOUT ROWID;
+
+CREATE UNIQUE INDEX denial_number ON denial (number);
+
+-- The last number. Whoever makes a change holds this one row, so that numbers are seen in their order and without gaps.
+CREATE TABLE revocation_head (
+    id     INTEGER NOT NULL PRIMARY KEY,
+    number INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO revocation (issuer_id, serial, shard, certificate_id, number, state, revoked_at, reason, not_after)
+SELECT issuer_id, unhex(substr('0000000000000000000000000000000000000000' || serial, -40)), shard, id,
+    ROW_NUMBER() OVER (ORDER BY revoked_at, id), 'revoked', revoked_at, revocation_reason, not_after
+FROM certificate WHERE state = 'revoked';
+
+INSERT INTO denial (kind, subject, number, denied, changed_at)
+SELECT kind, subject, (SELECT COUNT(*) FROM revocation) + ROW_NUMBER() OVER (ORDER BY changed_at, subject), 1, changed_at
+FROM (
+    SELECT 'account' AS kind, id AS subject, created_at AS changed_at FROM account WHERE status <> 'valid'
+    UNION ALL
+    SELECT 'device', id, COALESCE(state_at, created_at) FROM device WHERE state IN ('retired', 'compromised')
+) AS gone;
+
+INSERT INTO revocation_head (id, number)
+SELECT 0, (SELECT COUNT(*) FROM revocation) + (SELECT COUNT(*) FROM denial);
+
+DROP INDEX certificate_revoked;
