@@ -3,11 +3,9 @@
 use std::sync::Arc;
 
 use pki_core::acme::account::{AccountStatus, Binding};
-use pki_core::device::{EabKey, EabKeyState};
-use pki_core::ids::EabKeyId;
 use store::{Store, StoreError, accounts, devices, eab_keys};
 
-use crate::fixtures::{account, at, device, entropy, key, read, stored_account, write};
+use crate::fixtures::{account, device, eab_key, key, read, stored_account, write};
 
 crate::on_both! { comes_back_as_it_was, one_key_one_account, update_is_guarded, binding_comes_back, inconsistent_rows_are_named }
 
@@ -47,14 +45,7 @@ async fn update_is_guarded(store: &Store) {
 
 async fn binding_comes_back(store: &Store) {
     let gateway = Arc::new(device("gw-1"));
-    let state = EabKeyState::Unused { sealed_secret: vec![7; 60] };
-    let eab = EabKey {
-        id: EabKeyId::random(&entropy()),
-        device: Some(gateway.id),
-        state,
-        created_at: at(0),
-        expires_at: None,
-    };
+    let eab = eab_key(Some(gateway.id));
     let mut bound = account();
     bound.binding = Some(Binding { key: eab.id, device: Some(gateway.id) });
     let (id, device) = (bound.id, gateway.id);

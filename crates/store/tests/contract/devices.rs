@@ -4,7 +4,7 @@ use pki_core::device::{Device, DeviceState, EabKey, EabKeyState};
 use pki_core::ids::{AccountId, DeviceId, EabKeyId};
 use store::{Store, StoreError, devices, eab_keys};
 
-use crate::fixtures::{at, device, dns, entropy, ip, read, write};
+use crate::fixtures::{at, device, dns, eab_key, entropy, ip, read, write};
 
 crate::on_both! {
     every_state_comes_back, names_are_unique, update_is_guarded, certificate_names_are_replaced, last_seen_only_rises,
@@ -104,11 +104,6 @@ async fn lists_are_paged(store: &Store) {
     assert_eq!(first, expected[..3]);
     let last = first[2].id;
     assert_eq!(read(store, async move |tx| devices::list(tx, Some(last), 3).await).await, expected[3..]);
-}
-
-fn eab_key(device: Option<DeviceId>) -> EabKey {
-    let state = EabKeyState::Unused { sealed_secret: vec![9; 60] };
-    EabKey { id: EabKeyId::random(&entropy()), device, state, created_at: at(0), expires_at: Some(at(600)) }
 }
 
 async fn stored_key(store: &Store, device: Option<DeviceId>) -> EabKey {

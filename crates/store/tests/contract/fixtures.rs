@@ -9,7 +9,7 @@ use pki_core::acme::authorization::{Authorization, AuthorizationStatus, Proof};
 use pki_core::acme::challenge::{Challenge, ChallengeKind};
 use pki_core::acme::jwk::Jwk;
 use pki_core::acme::order::{Order, OrderState, OrderedIdentifier};
-use pki_core::device::{Device, DeviceState};
+use pki_core::device::{Device, DeviceState, EabKey, EabKeyState};
 use pki_core::ids::*;
 use pki_core::issuance::record::{CertificateRecord, CertificateState, Source};
 use pki_core::random::{Entropy, SystemEntropy};
@@ -124,6 +124,12 @@ pub(crate) fn device(name: &str) -> Device {
         last_seen_at: None,
         version: 0,
     }
+}
+
+/// An external account key that waits for its use.
+pub(crate) fn eab_key(device: Option<DeviceId>) -> EabKey {
+    let state = EabKeyState::Unused { sealed_secret: vec![9; 60] };
+    EabKey { id: EabKeyId::random(&entropy()), device, state, created_at: at(0), expires_at: Some(at(600)) }
 }
 
 pub(crate) fn certificate(issuer: IssuerId, names: &[Identifier]) -> CertificateRecord {

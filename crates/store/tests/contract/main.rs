@@ -9,6 +9,7 @@ mod certificates;
 mod devices;
 mod fixtures;
 mod growth;
+mod holdings;
 mod issuers;
 mod jobs;
 mod orders;
