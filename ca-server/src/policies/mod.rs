@@ -10,9 +10,9 @@ pub mod watch;
 use std::path::{Path, PathBuf};
 
 use pki_core::acme::challenge::ChallengeKind;
-use pki_core::policy::Policy;
 use pki_core::policy::document::ProfileDocument;
 use pki_core::policy::profile::Profile;
+use pki_core::policy::{Policy, PolicyError};
 use signer::Envelope;
 
 use self::folder::{Snapshot, Source};
@@ -66,12 +66,23 @@ pub fn load(folder: &Path, kinds: &[ChallengeKind]) -> Result<Policy, PolicyFold
 /// The policy that a folder held when it was looked at, if all of its files hold.
 pub fn check(snapshot: &Snapshot, kinds: &[ChallengeKind]) -> Result<Policy, PolicyFolderError> {
     let policy = Policy::from_documents(documents(snapshot)?)
-        .map_err(|errors| PolicyFolderError::Invalid(errors.iter().map(ToString::to_string).collect()))?;
+        .map_err(|errors| PolicyFolderError::Invalid(errors.iter().map(|error| placed(snapshot, error)).collect()))?;
     let faults: Vec<String> = policy.profiles().flat_map(|profile| beyond_this_ca(profile, kinds)).collect();
     if faults.is_empty() {
         Ok(policy.at_commit(snapshot.commit().cloned()))
     } else {
         Err(PolicyFolderError::Invalid(faults))
+    }
+}
+
+/// An error with the line of its field.
+fn placed(snapshot: &Snapshot, error: &PolicyError) -> String {
+    let PolicyError { source_name, field, problem } = error;
+    let file = snapshot.files().find(|(file, _)| file.display().to_string() == *source_name);
+    let text = file.and_then(|(_, content)| std::str::from_utf8(content.ok()?).ok());
+    match text.and_then(|text| yaml::line_of(text, field)) {
+        Some(line) => format!("{source_name}: line {line}: {field}: {problem}"),
+        None => error.to_string(),
     }
 }
 

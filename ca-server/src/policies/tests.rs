@@ -57,3 +57,16 @@ fn files_that_nobody_can_have_meant_are_refused_by_name() {
         assert!(told.contains(name) && told.contains(expected) && !told.contains("good.yaml"), "{told}");
     }
 }
+
+/// Fails when a value that makes no sense is told without its line.
+#[test]
+fn values_are_refused_with_their_line() {
+    let good = PROFILE.replace("LIFE", "90d").replace("KIND", "http-01").replace("name: x", "name: y");
+    let line = |of: &str| 1 + good.lines().position(|line| line.contains(of)).unwrap();
+    for (from, to) in [("lifetime: 90d", "lifetime: 90 moons"), ("http-01", "carrier-pigeon")] {
+        let changed = good.replace(from, to);
+        assert_ne!(changed, good);
+        let told = refusal(folder_with(&[("odd.yaml", changed.as_bytes())]).path());
+        assert!(told.contains(&format!("odd.yaml: line {}: spec.", line(from))), "{told}");
+    }
+}

@@ -1,8 +1,12 @@
 //! Documents in YAML, read under limits; what is wrong comes with its line, and with what was probably meant.
 
+mod place;
+
 use serde::de::DeserializeOwned;
 use serde_saphyr::Error;
 use serde_saphyr::options::DuplicateKeyPolicy;
+
+pub(crate) use place::line_of;
 
 /// How alike two words are, from 0 to 1, that one is offered for the other.
 const ALIKE: f64 = 0.75;
