@@ -1,8 +1,8 @@
 //! The one record of a device that every protocol consults, and the keys that bind accounts to it.
 
 mod eab_key;
+mod labels;
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::ids::{DeviceId, DeviceName, ProfileName, SiteName};
@@ -12,6 +12,7 @@ use crate::transition::IllegalTransition;
 use crate::x509::name::{DnsName, Identifier};
 
 pub use eab_key::{BindRefusal, Bound, EabKey, EabKeyState};
+pub use labels::{LabelChange, LabelError, LabelKey, LabelSelector, LabelValue, Labels};
 
 /// A device, from its registration to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +30,7 @@ pub struct Device {
     /// IP addresses it may have without challenge.
     pub ips: Vec<IpAddr>,
     /// What templates of profiles may take from it besides name and site.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Labels,
     /// What it may do.
     pub state: DeviceState,
     /// When it was registered.
@@ -53,39 +54,34 @@ pub struct NewDevice {
     pub dns: Vec<DnsName>,
     /// IP addresses it may have without challenge.
     pub ips: Vec<IpAddr>,
+    /// What templates of profiles may take from it besides name and site.
+    pub labels: Labels,
 }
 
 /// Why a device can not be registered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RegistrationError {
-    /// It has no name to put into a certificate.
-    #[error(
-        "the device `{0}` has neither a DNS name nor an IP address, so no certificate could name it; add `--dns NAME` or `--ip ADDRESS`"
-    )]
-    NoNames(DeviceName),
-    /// It has too many.
-    #[error("the device `{0}` has more than {max} names", max = MAX_NAMES)]
+    /// It has too many names.
+    #[error("the device `{0}` has more than {MAX_NAMES} names; register it with fewer")]
     TooManyNames(DeviceName),
 }
 
 const MAX_NAMES: usize = 100;
 
 impl Device {
-    /// Registers a device; names given twice are one name.
+    /// Registers a device; names given twice are one name. Whether it has any is for its profile to say, whose templates may
+    /// make some.
     pub fn new(request: NewDevice, now: Timestamp, entropy: &dyn Entropy) -> Result<Self, RegistrationError> {
-        let NewDevice { site, name, profile, mut dns, mut ips } = request;
+        let NewDevice { site, name, profile, mut dns, mut ips, labels } = request;
         dns.sort();
         dns.dedup();
         ips.sort();
         ips.dedup();
-        match dns.len() + ips.len() {
-            0 => return Err(RegistrationError::NoNames(name)),
-            many if many > MAX_NAMES => return Err(RegistrationError::TooManyNames(name)),
-            _ => {}
+        if dns.len() + ips.len() > MAX_NAMES {
+            return Err(RegistrationError::TooManyNames(name));
         }
         let id = DeviceId::new(now, entropy);
         let state = DeviceState::Registered;
-        let labels = BTreeMap::new();
         Ok(Self { id, site, name, profile, dns, ips, labels, state, created_at: now, last_seen_at: None, version: 0 })
     }
 
@@ -200,6 +196,7 @@ mod tests {
             profile: "gateway".parse().unwrap(),
             dns: dns.iter().map(|name| name.parse().unwrap()).collect(),
             ips: ips.iter().map(|address| address.parse().unwrap()).collect(),
+            labels: Labels::default(),
         };
         Device::new(request, AT, &SystemEntropy::new())
     }
@@ -209,8 +206,11 @@ mod tests {
     }
 
     #[test]
-    fn a_device_has_names() {
-        assert!(matches!(new(&[], &[]), Err(RegistrationError::NoNames(_))));
+    fn a_device_has_each_name_once() {
+        let many: Vec<String> = (0..=MAX_NAMES).map(|number| format!("n{number}.test")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert!(matches!(new(&many, &[]), Err(RegistrationError::TooManyNames(_))));
+        assert!(new(&many[1..], &[]).is_ok() && new(&[], &[]).is_ok());
         let device = new(&["b.test", "a.test", "B.test"], &["10.0.0.1", "10.0.0.1"]).unwrap();
         let names: Vec<String> = device.identifiers().map(|identifier| identifier.value()).collect();
         assert_eq!(names, ["a.test", "b.test", "10.0.0.1"]);

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::acme::problem::ProblemKind;
-use crate::device::{Device, DeviceState};
+use crate::device::{Device, DeviceState, Labels};
 use crate::ids::{ProfileName, SiteName};
 use crate::policy::Policy;
 use crate::policy::decide::{Held, Request, Requester};
@@ -315,6 +315,7 @@ impl DeviceDocument {
         let registered = self.profile.as_ref().map_or(Ok(profile.clone()), |profile| profile.parse());
         let dns = self.dns.iter().map(|name| name.parse()).collect::<Result<_, _>>();
         let ips = self.ip.iter().map(|address| crate::x509::name::parse_ip(address)).collect::<Result<_, _>>();
+        let labels = Labels::parse(self.labels.iter().map(|(key, value)| (key.as_str(), value.as_str())));
         let state = if self.retired { DeviceState::Retired { at: LONG_AGO } } else { DeviceState::Registered };
         Ok(Device {
             // no decision depends on it
@@ -324,7 +325,7 @@ impl DeviceDocument {
             profile: registered.map_err(|error| format!("device.profile: {error}"))?,
             dns: dns.map_err(|error| format!("device.dns: {error}"))?,
             ips: ips.map_err(|error| format!("device.ip: {error}"))?,
-            labels: self.labels.clone(),
+            labels: labels.map_err(|error| format!("device.labels: {error}"))?,
             state,
             created_at: LONG_AGO,
             last_seen_at: None,

@@ -212,7 +212,8 @@ fn refuse_names(
 fn outside_profile(case: &Case<'_>, identifier: &Identifier) -> String {
     let rules = &case.profile.identifiers;
     if let Some((rule, unfilled)) = rules.unfilled(identifier, case.device()) {
-        return format!("its rule {rule} gives nothing here: {unfilled}, and no other rule allows it");
+        let why = unfilled.told_with_remedy(case.device());
+        return format!("its rule {rule} gives nothing here: {why}, and no other rule allows it");
     }
     if identifier.is_wildcard() && !rules.wildcards() {
         return "it allows no wildcards; ask for each name".to_owned();
@@ -274,7 +275,9 @@ pub(super) fn fill_subject(case: &Case<'_>) -> Result<SubjectWish, Denial> {
     };
     let fill = |member: &str, template: &Option<Template>| {
         let Some(template) = template else { return Ok(None) };
-        let text = template.fill(case.device(), Place::Free).map_err(|why| refuse(member, why.to_string()))?;
+        let text = template
+            .fill(case.device(), Place::Free)
+            .map_err(|why| refuse(member, why.told_with_remedy(case.device())))?;
         match text.chars().count() {
             1..=LONGEST => Ok(Some(text)),
             _ => Err(refuse(member, format!("it has more than {LONGEST} characters"))),

@@ -162,7 +162,7 @@ fn fill(document: &ProfileDocument, text: &str, device: Option<&Device>) -> Opti
     }
     if let Some(device) = device {
         text = text.replace("{device.name}", device.name.as_str()).replace("{device.site}", device.site.as_str());
-        for (key, value) in &device.labels {
+        for (key, value) in device.labels.iter() {
             text = text.replace(&format!("{{device.labels.{key}}}"), value);
         }
     }

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
-use crate::device::Device;
+use crate::device::{Device, Labels};
 use crate::ids::IssuerId;
 use crate::issuance::plan::{IssuingCa, PlanRequest, plan};
 use crate::policy::Policy;
@@ -143,7 +143,7 @@ prop_compose! {
                 _ => {}
             }
         }
-        device.labels.extend(role.map(|role| ("role".to_owned(), role.to_owned())));
+        device.labels = Labels::parse(role.map(|role| ("role", role))).unwrap();
         device
     }
 }

@@ -43,7 +43,7 @@ fn device(profile: &str, state: DeviceState) -> Device {
         profile: profile.parse().unwrap(),
         dns: vec!["gw-1.site.test".parse().unwrap(), "outside.example".parse().unwrap()],
         ips: vec!["10.0.0.1".parse().unwrap()],
-        labels: std::collections::BTreeMap::new(),
+        labels: crate::device::Labels::default(),
         state,
         created_at: Timestamp::from_unix_seconds(0),
         last_seen_at: None,

@@ -20,6 +20,7 @@ pub mod document;
 pub mod explain;
 pub mod keys;
 pub mod lint;
+mod named;
 pub mod pattern;
 pub mod profile;
 pub mod rules;
@@ -31,4 +32,5 @@ pub(crate) mod testing;
 
 pub use check::PolicyError;
 pub use commit::{Commit, NoCommit};
+pub use named::Nameless;
 pub use set::Policy;

@@ -127,7 +127,7 @@ fn templates_allow_what_the_record_makes_and_to_nobody_else() {
     );
     let rules = &policy.profiles().next().unwrap().identifiers;
     let mut device = device("server");
-    device.labels.insert("serial".to_owned(), "SN-7".to_owned());
+    device.labels = crate::device::Labels::parse([("serial", "SN-7")]).unwrap();
     for (kind, value, expected) in [
         ("dns", "gw-1.home.site.test", true),
         ("dns", "*.gw-1.home.site.test", true),
@@ -144,7 +144,7 @@ fn templates_allow_what_the_record_makes_and_to_nobody_else() {
         assert!(!rules.allows(&id(kind, value)), "{value} to nobody in particular");
     }
     let (rule, why) = rules.unfilled(&id("uri", "urn:gw-1:app"), Some(&device)).unwrap();
-    assert_eq!((rule.place.as_str(), why), ("opcUaApplicationUri[0]", Unfilled::NoLabel("host".to_owned())));
+    assert_eq!((rule.place.as_str(), why), ("opcUaApplicationUri[0]", Unfilled::NoLabel("host".parse().unwrap())));
 }
 
 #[test]

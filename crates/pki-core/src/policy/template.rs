@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::device::Device;
+use crate::device::{Device, LabelKey};
 
 /// Longer than anything that can come of one.
 const MAX_TEMPLATE: usize = 512;
@@ -33,7 +33,7 @@ pub enum Variable {
     /// Where it stands.
     Site,
     /// One of its labels.
-    Label(String),
+    Label(LabelKey),
 }
 
 /// Why a template gives nothing for a device.
@@ -42,7 +42,7 @@ pub enum Unfilled {
     /// There is no device.
     NoDevice,
     /// It has no such label.
-    NoLabel(String),
+    NoLabel(LabelKey),
     /// The value would add more to a name than the place is for.
     Unfit(Variable),
 }
@@ -192,7 +192,7 @@ fn value<'a>(variable: &Variable, device: Option<&'a Device>, place: Place) -> R
     let value = match variable {
         Variable::Name => device.name.as_str(),
         Variable::Site => device.site.as_str(),
-        Variable::Label(key) => device.labels.get(key).ok_or_else(|| Unfilled::NoLabel(key.clone()))?,
+        Variable::Label(key) => device.labels.get(key.as_str()).ok_or_else(|| Unfilled::NoLabel(key.clone()))?,
     };
     if place.takes(value) { Ok(value) } else { Err(Unfilled::Unfit(variable.clone())) }
 }
@@ -230,11 +230,11 @@ fn variable(name: &str) -> Option<Variable> {
     match name {
         "device.name" => Some(Variable::Name),
         "device.site" => Some(Variable::Site),
-        _ => name.strip_prefix("device.labels.").filter(|key| is_key(key)).map(|key| Variable::Label(key.to_owned())),
+        _ => name.strip_prefix("device.labels.").and_then(|key| key.parse().ok()).map(Variable::Label),
     }
 }
 
-/// Whether a text can be the key of a label or the name of a fragment.
+/// Whether a text can be the name of a fragment.
 pub(super) fn is_key(key: &str) -> bool {
     (1..=63).contains(&key.len()) && key.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
 }
@@ -282,16 +282,37 @@ impl fmt::Display for Variable {
     }
 }
 
-impl fmt::Display for Unfilled {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Unfilled {
+    /// What is so, about this device.
+    pub(super) fn told(&self, device: Option<&Device>) -> String {
+        let name = device.map_or("", |device| device.name.as_str());
         match self {
             Self::NoDevice => {
-                f.write_str("it is a template over a device's record, and this account is bound to no device")
+                "it is a template over a device's record, and this account is bound to no device".to_owned()
             }
-            Self::NoLabel(key) => write!(f, "it is a template over the label `{key}`, which the device does not have"),
+            Self::NoLabel(key) => {
+                format!("it is a template over the label `{key}`, which the device `{name}` does not have")
+            }
+            Self::Unfit(Variable::Label(key)) => {
+                format!("the label `{key}` of the device `{name}` holds characters that can not stand there")
+            }
             Self::Unfit(variable) => {
-                write!(f, "the device's `{variable}` holds characters that can not stand there")
+                format!("the `{variable}` of the device `{name}` holds characters that can not stand there")
             }
+        }
+    }
+
+    /// The same, with what an administrator does about it.
+    pub(super) fn told_with_remedy(&self, device: Option<&Device>) -> String {
+        let told = self.told(device);
+        match (self, device) {
+            (Self::NoLabel(key), Some(Device { name, .. })) => {
+                format!("{told} (`ca-server device label {name} {key}=VALUE` gives it one)")
+            }
+            (Self::Unfit(Variable::Label(key)), Some(Device { name, .. })) => {
+                format!("{told} (`ca-server device label {name} {key}=VALUE` changes it)")
+            }
+            _ => told,
         }
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::device::Labels;
 use crate::policy::testing::device;
 
 fn parse(text: &str, fragments: &[(&str, &str)]) -> Result<Template, String> {
@@ -9,7 +10,7 @@ fn parse(text: &str, fragments: &[(&str, &str)]) -> Result<Template, String> {
 #[test]
 fn templates_are_filled_from_the_record() {
     let mut device = device("gateway");
-    device.labels.insert("role".to_owned(), "edge".to_owned());
+    device.labels = Labels::parse([("role", "edge")]).unwrap();
     let template =
         parse("{templates.host}.{device.labels.role}.test", &[("host", "{device.name}.{device.site}")]).unwrap();
     assert_eq!(template.fill(Some(&device), Place::DnsLabel).unwrap(), "gw-1.home.edge.test");
@@ -19,8 +20,8 @@ fn templates_are_filled_from_the_record() {
         assert_eq!(template.gives(text, Some(&device), Place::DnsLabel, true), Ok(expected), "{text}");
     }
     assert_eq!(template.fill(None, Place::DnsLabel), Err(Unfilled::NoDevice));
-    device.labels.clear();
-    assert_eq!(template.fill(Some(&device), Place::DnsLabel), Err(Unfilled::NoLabel("role".to_owned())));
+    device.labels = Labels::default();
+    assert_eq!(template.fill(Some(&device), Place::DnsLabel), Err(Unfilled::NoLabel("role".parse().unwrap())));
 }
 
 /// What a record holds changes nothing but the place it is put into.
@@ -29,15 +30,15 @@ fn values_are_never_structure() {
     let mut device = device("gateway");
     let template = parse("{device.labels.x}.site.test", &[]).unwrap();
     for value in ["", "a.b", "a/b", "{device.name}", "*", "a b", "\u{e4}", "a\n"] {
-        device.labels.insert("x".to_owned(), value.to_owned());
+        device.labels = Labels::unchecked([("x", value)]);
         let outcome = template.fill(Some(&device), Place::DnsLabel);
-        assert_eq!(outcome, Err(Unfilled::Unfit(Variable::Label("x".to_owned()))), "{value:?}");
+        assert_eq!(outcome, Err(Unfilled::Unfit(Variable::Label("x".parse().unwrap()))), "{value:?}");
     }
     for (value, fits) in [("a.b", true), ("..", false), ("a/b", false), ("a:b", false), ("{device.name}", false)] {
-        device.labels.insert("x".to_owned(), value.to_owned());
+        device.labels = Labels::unchecked([("x", value)]);
         assert_eq!(template.fill(Some(&device), Place::Segment).is_ok(), fits, "{value:?}");
     }
-    device.labels.insert("x".to_owned(), "{device.name}".to_owned());
+    device.labels = Labels::parse([("x", "{device.name}")]).unwrap();
     let free = parse("{device.labels.x}", &[]).unwrap();
     assert_eq!(free.fill(Some(&device), Place::Free).unwrap(), "{device.name}", "not read again");
 }
@@ -49,9 +50,17 @@ fn circles_and_strangers_are_told() {
     assert!(told.contains("`a` -> `b` -> `c` -> `a`"), "{told}");
     let own = parse("{templates.a}", &[("a", "{templates.a}")]).unwrap_err();
     assert!(own.contains("in a circle"), "{own}");
-    for bad in
-        ["{device.nam}", "{device.labels.}", "{templates.x}", "{", "}", "{}", "a}b{device.name}", "{device.labels.a b}"]
-    {
+    for bad in [
+        "{device.nam}",
+        "{device.labels.}",
+        "{templates.x}",
+        "{",
+        "}",
+        "{}",
+        "a}b{device.name}",
+        "{device.labels.a b}",
+        "{device.labels.a-}",
+    ] {
         assert!(parse(bad, &[]).is_err(), "{bad}");
     }
     assert!(parse(&"a".repeat(600), &[]).is_err());

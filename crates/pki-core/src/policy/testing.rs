@@ -1,8 +1,6 @@
 //! Devices and profiles for the tests of this crate.
 
-use std::collections::BTreeMap;
-
-use crate::device::{Device, DeviceState};
+use crate::device::{Device, DeviceState, Labels};
 use crate::ids::{DeviceId, SiteName};
 use crate::policy::Policy;
 use crate::policy::document::ProfileDocument;
@@ -19,7 +17,7 @@ pub(crate) fn device(profile: &str) -> Device {
         profile: profile.parse().unwrap(),
         dns: Vec::new(),
         ips: Vec::new(),
-        labels: BTreeMap::new(),
+        labels: Labels::default(),
         state: DeviceState::Registered,
         created_at: Timestamp::from_unix_seconds(0),
         last_seen_at: None,
