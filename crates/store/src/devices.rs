@@ -1,9 +1,10 @@
 //! Device records.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use pki_core::device::{Device, DeviceState};
+use pki_core::device::{Device, DeviceState, LabelSelector, Labels};
 use pki_core::ids::{CertificateId, DeviceId, DeviceName};
 use pki_core::time::Timestamp;
 use pki_core::x509::name::{DnsName, Identifier};
@@ -16,12 +17,12 @@ use crate::value::{Fields, Row, Value};
 
 const TABLE: &str = "device";
 
-/// One row for each name, or one without: a device and its names in one statement.
+/// One row for each name, or one without: a device, its names and its labels in one statement.
 macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT d.id, d.site_id, d.name, d.profile, d.state, d.state_at, d.created_at, d.last_seen_at, d.version, \
-             n.kind, n.value FROM device d LEFT JOIN device_name n ON n.device_id = d.id ",
+             d.labels, n.kind, n.value FROM device d LEFT JOIN device_name n ON n.device_id = d.id ",
             $rest
         )
     };
@@ -31,8 +32,8 @@ macro_rules! select {
 pub async fn insert(tx: &mut Tx<'_>, device: &Device) -> Result<(), StoreError> {
     let (state, since) = columns(device.state);
     tx.execute(
-        "INSERT INTO device (id, site_id, name, profile, state, state_at, created_at, last_seen_at, version) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "INSERT INTO device (id, site_id, name, profile, state, state_at, created_at, last_seen_at, version, labels) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         &[
             Value::text(device.id),
             device.site.as_str().into(),
@@ -43,6 +44,7 @@ pub async fn insert(tx: &mut Tx<'_>, device: &Device) -> Result<(), StoreError> 
             device.created_at.into(),
             device.last_seen_at.into(),
             device.version.into(),
+            stored(&device.labels),
         ],
     )
     .await?;
@@ -63,8 +65,16 @@ pub async fn hold(tx: &mut Tx<'_>, id: DeviceId) -> Result<Option<DeviceState>, 
 
 /// Holds the device of that id, which must be in service.
 pub async fn require_in_service(tx: &mut Tx<'_>, id: DeviceId) -> Result<(), StoreError> {
-    let sql = "SELECT 1 FROM device WHERE id = $1 AND state IN ('registered', 'enrolled')";
-    let sql = format!("{sql}{}", dialect::shared(tx));
+    require(tx, id, dialect::shared(tx)).await
+}
+
+/// The same, and nobody else holds it: for what is decided on everything that the device has.
+pub async fn require_in_service_alone(tx: &mut Tx<'_>, id: DeviceId) -> Result<(), StoreError> {
+    require(tx, id, dialect::alone(tx)).await
+}
+
+async fn require(tx: &mut Tx<'_>, id: DeviceId, lock: &str) -> Result<(), StoreError> {
+    let sql = format!("SELECT 1 FROM device WHERE id = $1 AND state IN ('registered', 'enrolled'){lock}");
     tx.put((TABLE, id), Touch::Held, sql, &[Value::text(id)]).await
 }
 
@@ -74,11 +84,48 @@ pub async fn find_by_name(tx: &mut Tx<'_>, name: &DeviceName) -> Result<Option<D
     Ok(gather(rows)?.pop())
 }
 
-/// The devices behind `after`, oldest first.
-pub async fn list(tx: &mut Tx<'_>, after: Option<DeviceId>, limit: u32) -> Result<Vec<Device>, StoreError> {
-    let sql =
-        select!("WHERE d.id IN (SELECT id FROM device WHERE id > $1 ORDER BY id LIMIT $2) ORDER BY d.id, n.position");
-    gather(tx.rows(sql, &[crate::after(after), limit.into()]).await?)
+/// Which devices are looked for; all by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Those of this name, or of names that begin with it when it ends in `*`.
+    pub name: Option<String>,
+    /// Those with all of these labels.
+    pub labels: Vec<LabelSelector>,
+}
+
+/// The devices behind `after` that the filter lets through, oldest first. Walks the table in that order: a list is asked
+/// for by people, and page by page.
+pub async fn list(
+    tx: &mut Tx<'_>,
+    filter: &Filter,
+    after: Option<DeviceId>,
+    limit: u32,
+) -> Result<Vec<Device>, StoreError> {
+    let mut values = vec![crate::after(after), limit.into()];
+    let mut conditions = String::new();
+    if let Some(name) = &filter.name {
+        match name.strip_suffix('*') {
+            // no name has a character behind this one
+            Some(begin) => values.extend([begin.into(), Value::text(format_args!("{begin}\u{10ffff}"))]),
+            None => values.extend([name.into(), name.into()]),
+        }
+        conditions.push_str(" AND name >= $3 AND name <= $4");
+    }
+    let member = dialect::member(tx, "labels");
+    for LabelSelector { key, value } in &filter.labels {
+        values.push(key.as_str().into());
+        let _ = write!(conditions, " AND {member} ${} ", values.len());
+        match value {
+            Some(value) => {
+                values.push(value.as_str().into());
+                let _ = write!(conditions, "= ${}", values.len());
+            }
+            None => conditions.push_str("IS NOT NULL"),
+        }
+    }
+    let chosen = format!("SELECT id FROM device WHERE id > $1{conditions} ORDER BY id LIMIT $2");
+    let sql = format!(select!("WHERE d.id IN ({}) ORDER BY d.id, n.position"), chosen);
+    gather(tx.rows(sql, &values).await?)
 }
 
 /// The devices that hold certificates whose ids are between these two, inclusive.
@@ -133,6 +180,13 @@ pub async fn set_names(
     Ok(version + 1)
 }
 
+/// Writes the labels; the new version of the device.
+pub async fn set_labels(tx: &mut Tx<'_>, id: DeviceId, labels: &Labels, version: i64) -> Result<i64, StoreError> {
+    let sql = "UPDATE device SET labels = $3, version = version + 1 WHERE id = $1 AND version = $2";
+    crate::guard(tx.execute(sql, &[Value::text(id), version.into(), stored(labels)]).await?, TABLE, id)?;
+    Ok(version + 1)
+}
+
 /// Remembers that a device was heard of, never an earlier time than is known. Changes no version: it decides nothing.
 pub async fn touch_last_seen(tx: &mut Tx<'_>, id: DeviceId, at: Timestamp) -> Result<(), StoreError> {
     let sql = "UPDATE device SET last_seen_at = $2 WHERE id = $1 AND (last_seen_at IS NULL OR last_seen_at < $2)";
@@ -150,6 +204,18 @@ async fn insert_names(tx: &mut Tx<'_>, device: DeviceId, dns: &[DnsName], ips: &
         .await?;
     }
     Ok(())
+}
+
+/// `{"line":"Line 4","role":"edge"}`
+fn stored(labels: &Labels) -> Value<'static> {
+    text::json(&labels.iter().collect::<BTreeMap<_, _>>())
+}
+
+fn load_labels(fields: &mut Fields) -> Result<Labels, StoreError> {
+    let text = fields.text()?;
+    let pairs: BTreeMap<String, String> = text::from_json(fields, &text)?;
+    let labels = Labels::parse(pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+    labels.map_err(|error| fields.corrupt(error.to_string()))
 }
 
 const fn columns(state: DeviceState) -> (&'static str, Option<Timestamp>) {
@@ -201,10 +267,10 @@ fn load(fields: &mut Fields) -> Result<Device, StoreError> {
         profile: fields.parse()?,
         dns: Vec::new(),
         ips: Vec::new(),
-        labels: BTreeMap::new(),
         state: load_state(fields)?,
         created_at: fields.time()?,
         last_seen_at: fields.maybe_time()?,
         version: fields.int()?,
+        labels: load_labels(fields)?,
     })
 }

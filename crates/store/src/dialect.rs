@@ -19,6 +19,11 @@ pub(crate) fn alone(tx: &Tx<'_>) -> &'static str {
     if tx.is_postgres() { " FOR NO KEY UPDATE" } else { "" }
 }
 
+/// Before a placeholder with a key: the text of that member of a column that holds a JSON object; NULL when it has none.
+pub(crate) fn member(tx: &Tx<'_>, column: &str) -> String {
+    if tx.is_postgres() { format!("{column}::json ->>") } else { format!("{column} ->>") }
+}
+
 /// Whether the schema has a table, for the time before the first migration. `$1` is its name.
 pub(crate) fn table_exists(tx: &Tx<'_>) -> &'static str {
     if tx.is_postgres() {

@@ -1,14 +1,15 @@
 //! Devices and external account keys.
 
-use pki_core::device::{Device, DeviceState, EabKey, EabKeyState};
+use pki_core::device::{Device, DeviceState, EabKey, EabKeyState, Labels};
 use pki_core::ids::{AccountId, DeviceId, EabKeyId};
+use store::devices::Filter;
 use store::{Store, StoreError, devices, eab_keys};
 
 use crate::fixtures::{at, device, dns, eab_key, entropy, ip, read, write};
 
 crate::on_both! {
     every_state_comes_back, names_are_unique, update_is_guarded, certificate_names_are_replaced, last_seen_only_rises,
-    lists_are_paged, a_key_is_bound_once_and_its_secret_erased, keys_are_revoked, keys_are_listed
+    labels_are_replaced, lists_are_paged, lists_are_filtered, a_key_is_bound_once_and_its_secret_erased, keys_are_revoked, keys_are_listed
 }
 
 async fn stored(store: &Store, device: &Device) {
@@ -33,6 +34,7 @@ async fn every_state_comes_back(store: &Store) {
         if number == 0 {
             device.dns.clear();
             device.ips.clear();
+            device.labels = Labels::default();
         }
         stored(store, &device).await;
         assert_eq!(found(store, device.id).await, device);
@@ -93,6 +95,55 @@ async fn last_seen_only_rises(store: &Store) {
     }
 }
 
+async fn labels_are_replaced(store: &Store) {
+    let before = device("gw-1");
+    stored(store, &before).await;
+    let (id, labels) = (before.id, Labels::parse([("9", "x"), ("a-b", "{c}"), ("role", "core")]).unwrap());
+    let wanted = labels.clone();
+    let set = async move |tx: &mut store::Tx<'_>| devices::set_labels(tx, id, &wanted, 0).await;
+    assert_eq!(write(store, set.clone()).await, Ok(1));
+    assert_eq!(found(store, id).await, Device { labels, version: 1, ..before });
+    let conflict = StoreError::Conflict { table: "device", id: id.to_string() };
+    assert_eq!(write(store, set).await, Err(conflict), "whoever knew the labels before");
+}
+
+async fn lists_are_filtered(store: &Store) {
+    let labels: [&[(&str, &str)]; 4] =
+        [&[], &[("role", "edge")], &[("role", "core"), ("a.b", "9")], &[("a.b", "9"), ("9", "role")]];
+    for (number, labels) in labels.into_iter().enumerate() {
+        let labels = Labels::parse(labels.iter().copied()).unwrap();
+        stored(store, &Device { labels, ..device(&format!("gw-{number}")) }).await;
+    }
+    for (name, selectors, expected) in [
+        (None, &["role"][..], &["gw-1", "gw-2"][..]),
+        (None, &["role=edge"], &["gw-1"]),
+        (None, &["role", "a.b"], &["gw-2"]),
+        (None, &["a.b=9", "9=role"], &["gw-3"]),
+        (None, &["a"], &[]),
+        (None, &["role=edg"], &[]),
+        (Some("gw-1"), &[], &["gw-1"]),
+        (Some("gw-*"), &["9"], &["gw-3"]),
+        (Some("gw"), &[], &[]),
+        (Some("g*"), &[], &["gw-0", "gw-1", "gw-2", "gw-3"]),
+        (Some("*"), &["role=core"], &["gw-2"]),
+        (Some("%"), &[], &[]),
+        (Some("gw_1"), &[], &[]),
+    ] {
+        let labels = selectors.iter().map(|text| text.parse().unwrap()).collect();
+        let filter = Filter { name: name.map(str::to_owned), labels };
+        let found = read(store, async move |tx| devices::list(tx, &filter, None, 9).await).await;
+        let found: Vec<&str> = found.iter().map(|device| device.name.as_str()).collect();
+        assert_eq!(found, expected, "{name:?} {selectors:?}");
+    }
+    let filter = Filter { name: None, labels: vec!["a.b".parse().unwrap()] };
+    let page = async |after| {
+        let filter = filter.clone();
+        read(store, async move |tx| devices::list(tx, &filter, after, 1).await).await.pop()
+    };
+    let first = page(None).await.unwrap();
+    assert_eq!(page(Some(first.id)).await.unwrap().name.as_str(), "gw-3", "pages are of what was looked for");
+}
+
 async fn lists_are_paged(store: &Store) {
     let mut expected = Vec::new();
     for number in 0..5 {
@@ -100,10 +151,10 @@ async fn lists_are_paged(store: &Store) {
         stored(store, &device).await;
         expected.push(device);
     }
-    let first = read(store, async |tx| devices::list(tx, None, 3).await).await;
+    let first = read(store, async |tx| devices::list(tx, &Filter::default(), None, 3).await).await;
     assert_eq!(first, expected[..3]);
     let last = first[2].id;
-    assert_eq!(read(store, async move |tx| devices::list(tx, Some(last), 3).await).await, expected[3..]);
+    assert_eq!(read(store, async move |tx| devices::list(tx, &Filter::default(), Some(last), 3).await).await, expected[3..]);
 }
 
 async fn stored_key(store: &Store, device: Option<DeviceId>) -> EabKey {

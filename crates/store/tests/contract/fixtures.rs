@@ -9,7 +9,7 @@ use pki_core::acme::authorization::{Authorization, AuthorizationStatus, Proof};
 use pki_core::acme::challenge::{Challenge, ChallengeKind};
 use pki_core::acme::jwk::Jwk;
 use pki_core::acme::order::{Order, OrderState, OrderedIdentifier};
-use pki_core::device::{Device, DeviceState, EabKey, EabKeyState};
+use pki_core::device::{Device, DeviceState, EabKey, EabKeyState, Labels};
 use pki_core::ids::*;
 use pki_core::issuance::record::{CertificateRecord, CertificateState, Source};
 use pki_core::random::{Entropy, SystemEntropy};
@@ -118,7 +118,7 @@ pub(crate) fn device(name: &str) -> Device {
         profile: "gateway".parse().unwrap(),
         dns: vec![format!("{name}.site.test").parse().unwrap(), "a.site.test".parse().unwrap()],
         ips: vec!["192.0.2.7".parse().unwrap(), "2001:db8::7".parse().unwrap()],
-        labels: std::collections::BTreeMap::new(),
+        labels: Labels::parse([("role", "edge"), ("plant.line", "Line 4 = \u{e4}")]).unwrap(),
         state: DeviceState::Registered,
         created_at: at(0),
         last_seen_at: None,
