@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pki_core::device::{Labels, NewDevice};
 use pki_core::ids::SiteName;
 use pki_core::x509::certificate::Certificate;
 use rustls::{ClientConfig, RootCertStore};
@@ -18,7 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::app::BuildError;
-use crate::flows::device::{self, NewDevice};
+use crate::flows::device;
 use crate::serve::Started;
 use crate::tls::{ServedCertificate, certified_key, server_config};
 
@@ -108,6 +109,7 @@ async fn enrol(demo: &Demo, started: &Started) -> Result<(), BuildError> {
         profile: "demo".parse()?,
         dns: vec![NAME.parse()?],
         ips: Vec::new(),
+        labels: Labels::default(),
     };
     let token = match device::find(ctx, &new.name).await {
         Ok(known) => device::new_token(ctx, &known.name, None, "system").await?,

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
+use pki_core::device::{Labels, NewDevice};
 use pki_core::ids::SiteName;
 use pki_core::random::SystemEntropy;
 use pki_core::time::SystemClock;
@@ -15,7 +16,7 @@ use crate::ceremony::{InitRequest, PassphraseChoice, init};
 use crate::config::passphrase::{self, Prompt};
 use crate::config::{Config, FILE};
 use crate::demo::{self, Demo};
-use crate::flows::device::{self, NewDevice};
+use crate::flows::device;
 use crate::serve::{self, Started};
 
 /// What the command line said.
@@ -121,6 +122,7 @@ async fn first_gateway(started: &Started) -> Result<String, BuildError> {
         profile,
         dns: vec![format!("gw-1.{zone}").parse()?],
         ips: Vec::new(),
+        labels: Labels::default(),
     };
     let token = device::add(ctx, new, None, "system").await?;
     Ok(token.token.to_line().to_string())

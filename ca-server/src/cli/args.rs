@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use pki_core::device::LabelChange;
 
 use crate::cli::error::CliError;
 use crate::config::{Config, FILE};
@@ -68,6 +69,15 @@ pub(super) struct Admin {
     pub(super) dir: Dir,
     #[command(flatten)]
     pub(super) output: Output,
+}
+
+/// Reads `KEY=VALUE`, a label of a device.
+pub(super) fn label(text: &str) -> Result<(String, String), String> {
+    match text.parse() {
+        Ok(LabelChange::Set(key, value)) => Ok((key.to_string(), value.as_str().to_owned())),
+        Ok(LabelChange::Remove(_)) => Err("write KEY=VALUE".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// Reads `90s`, `15m`, `12h`, `30d`.

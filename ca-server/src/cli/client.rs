@@ -167,7 +167,8 @@ fn with_query(path: &str, query: &PageQuery) -> String {
     let members = [("cursor", query.cursor.as_deref()), ("limit", limit.as_deref()), ("name", query.name.as_deref())];
     let pairs: Vec<String> =
         members.into_iter().filter_map(|(key, value)| Some(format!("{key}={}", encode(value?)))).collect();
-    format!("{path}?{}", pairs.join("&"))
+    let first = if path.contains('?') { '&' } else { '?' };
+    format!("{path}{first}{}", pairs.join("&"))
 }
 
 /// One segment of a path, or one value of a query (RFC 3986 section 2.3).

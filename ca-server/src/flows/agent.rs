@@ -6,6 +6,7 @@ use pki_core::ids::DeviceId;
 use pki_core::issuance::record::CertificateRecord;
 use pki_core::policy::profile::Profile;
 use pki_core::time::Timestamp;
+use pki_core::x509::name::Identifier;
 use ring::digest::{SHA256, digest};
 use std::sync::Arc;
 use store::certificates::{Filter, StateFilter};
@@ -15,8 +16,19 @@ use super::authenticate::AccountRequest;
 use super::record::{With, event};
 use super::{Context, FlowError};
 
-/// The device of the request with its profile: everything an agent needs to keep its certificate.
-pub async fn configuration(ctx: &Context, request: &AccountRequest) -> Result<(Device, Arc<Profile>), FlowError> {
+/// What an agent needs to keep its certificate.
+#[derive(Debug)]
+pub struct Configuration {
+    /// The device of the request.
+    pub device: Device,
+    /// The profile that it is registered for.
+    pub profile: Arc<Profile>,
+    /// Its names; none when neither record nor profile gives one, and the agent has to know some itself.
+    pub names: Vec<Identifier>,
+}
+
+/// The device of the request with its profile and names.
+pub async fn configuration(ctx: &Context, request: &AccountRequest) -> Result<Configuration, FlowError> {
     let device = bound(request)?.clone();
     let policy = ctx.policy();
     let profile = policy.profile(&device.profile).cloned().ok_or_else(|| {
@@ -25,7 +37,8 @@ pub async fn configuration(ctx: &Context, request: &AccountRequest) -> Result<(D
     })?;
     let (id, now) = (device.id, ctx.now());
     ctx.store.write(async move |tx| Ok::<_, FlowError>(devices::touch_last_seen(tx, id, now).await?)).await?;
-    Ok((device, profile))
+    let names = profile.names_of(&device).unwrap_or_default();
+    Ok(Configuration { device, profile, names })
 }
 
 /// Stores what an agent saw. The first report of a certificate confirms it.

@@ -1,19 +1,19 @@
 //! Devices: register, hand out tokens, take out of service.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use api::token::{EnrolmentToken, Secret};
 use pki_core::acme::account::AccountStatus;
 use pki_core::acme::problem::ProblemKind;
 use pki_core::audit::AuditEvent;
-use pki_core::device::{Device, DeviceState, EabKeyState};
-use pki_core::ids::{DeviceId, DeviceName, ProfileName, SiteName};
+use pki_core::device::{Device, DeviceState, EabKeyState, NewDevice};
+use pki_core::ids::{DeviceId, DeviceName};
 use pki_core::issuance::record::{CertificateRecord, CertificateState, Revocation};
+use pki_core::policy::Nameless;
 use pki_core::policy::decide::{Request, Requester};
 use pki_core::revocation::Reason;
 use pki_core::time::Timestamp;
-use pki_core::x509::name::{DnsName, Identifier};
+pub use store::devices::Filter;
 use store::{Tx, accounts, audit, certificates, devices, eab_keys};
 
 use super::eab::{self, NewKey};
@@ -26,21 +26,6 @@ pub const TOKEN_LIFE: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Certificates of one device that can be alive at once; every other limit is reached long before.
 const MOST_CERTIFICATES: u32 = 100_000;
-
-/// What a person registers.
-#[derive(Debug)]
-pub struct NewDevice {
-    /// Its name.
-    pub name: DeviceName,
-    /// Where it stands.
-    pub site: SiteName,
-    /// The profile of its certificates.
-    pub profile: ProfileName,
-    /// Names it may have.
-    pub dns: Vec<DnsName>,
-    /// Addresses it may have.
-    pub ips: Vec<IpAddr>,
-}
 
 /// A token, ready to be printed once.
 #[derive(Debug)]
@@ -55,26 +40,15 @@ pub struct Token {
 
 /// Registers a device and makes its token.
 pub async fn add(ctx: &Context, new: NewDevice, life: Option<Duration>, actor: &str) -> Result<Token, FlowError> {
-    let now = ctx.now();
-    let device = Device {
-        id: DeviceId::new(now, ctx.entropy.as_ref()),
-        site: new.site,
-        name: new.name,
-        profile: new.profile,
-        dns: new.dns,
-        ips: new.ips,
-        labels: std::collections::BTreeMap::new(),
-        state: DeviceState::Registered,
-        created_at: now,
-        last_seen_at: None,
-        version: 1,
-    };
+    let device = Device::new(new, ctx.now(), ctx.entropy.as_ref())
+        .map_err(|error| FlowError::problem(ProblemKind::Malformed, error.to_string()))?;
     check_profile(ctx, &device)?;
     let made = eab::make(ctx, Some(device.id), Some(life.unwrap_or(TOKEN_LIFE)));
     let (row, key) = (device.clone(), made.key.clone());
     let added = event(ctx, actor, "device.add", format_args!("device:{}", device.id))
         .with("name", &device.name)
-        .with("profile", &device.profile);
+        .with("profile", &device.profile)
+        .with("labels", &device.labels);
     ctx.store
         .write(async move |tx| {
             if devices::find_by_name(tx, &row.name).await?.is_some() {
@@ -95,15 +69,18 @@ pub async fn add(ctx: &Context, new: NewDevice, life: Option<Duration>, actor: &
 
 /// A registration that its own profile would refuse helps nobody at the staging desk.
 fn check_profile(ctx: &Context, device: &Device) -> Result<(), FlowError> {
-    let dns = device.dns.iter().cloned().map(Identifier::Dns);
-    let identifiers: Vec<Identifier> = dns.chain(device.ips.iter().copied().map(Identifier::Ip)).collect();
-    if identifiers.is_empty() {
-        let detail = format!("device {} has no name to be certified; give `--dns` or `--ip`", device.name);
-        return Err(FlowError::problem(ProblemKind::Malformed, detail));
-    }
+    let policy = ctx.policy();
+    // a profile that is not known is what the decision tells then
+    let named = policy.profile(&device.profile).map(|profile| profile.names_of(device));
+    let identifiers = named.unwrap_or(Ok(Vec::new())).map_err(|nameless| nameless_at_desk(&nameless))?;
     let requester = Requester::Bound { device: Some(device) };
     let asked = Request { profile: &device.profile, identifiers: &identifiers, key: None, requester, held: None };
-    Ok(ctx.policy().decide(&asked).map(drop)?)
+    Ok(policy.decide(&asked).map(drop)?)
+}
+
+fn nameless_at_desk(nameless: &Nameless) -> FlowError {
+    let labels: String = nameless.missing.iter().map(|key| format!(", or `--label {key}=VALUE`")).collect();
+    FlowError::problem(ProblemKind::Malformed, format!("{nameless}; give `--dns` or `--ip`{labels}"))
 }
 
 /// Another token for a known device: for one whose first was lost, or that came back after its grace. Tokens of it
@@ -153,9 +130,14 @@ pub async fn find(ctx: &Context, name: &DeviceName) -> Result<Device, FlowError>
     found.ok_or_else(|| FlowError::not_found("device"))
 }
 
-/// Devices in the order they were registered.
-pub async fn list(ctx: &Context, after: Option<DeviceId>, limit: u32) -> Result<Vec<Device>, FlowError> {
-    ctx.store.scan(async move |tx| Ok(devices::list(tx, after, limit).await?)).await
+/// Devices that are looked for, in the order they were registered.
+pub async fn list(
+    ctx: &Context,
+    filter: Filter,
+    after: Option<DeviceId>,
+    limit: u32,
+) -> Result<Vec<Device>, FlowError> {
+    ctx.store.scan(async move |tx| Ok(devices::list(tx, &filter, after, limit).await?)).await
 }
 
 /// A device with its certificates and whatever was refused in its name.

@@ -94,7 +94,8 @@ async fn begin(
     let actor = format!("account:{}", request.account().id);
     failpoint!("ca.finalize.decided");
     let superseded = case.unconfirmed.first().map(|superseded| superseded.id);
-    let recorded = issue::record(ctx, record, Some(order.clone()), superseded, &actor).await?;
+    let recorded =
+        issue::record(ctx, record, Some(order.clone()), superseded, approved.profile().limits, &actor).await?;
     Ok(Some((order, recorded)))
 }
 

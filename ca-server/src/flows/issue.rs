@@ -17,6 +17,7 @@ use pki_core::ids::CertificateId;
 use pki_core::issuance::record::{CertificateRecord, CertificateState, Revocation};
 use pki_core::issuance::seal::{Sealed, seal};
 use pki_core::policy::Commit;
+use pki_core::policy::profile::ProfileLimits;
 use pki_core::revocation::Reason;
 use pki_core::time::Timestamp;
 use pki_core::x509::key::SignatureAlgorithm;
@@ -26,7 +27,7 @@ use store::{Tx, accounts, audit, certificates, devices, orders};
 
 use super::owed::Work;
 use super::record::{With, event};
-use super::{Context, FlowError};
+use super::{Context, FlowError, held};
 
 /// How much later than the request's own end the job begins.
 const HEAD_START: Duration = Duration::from_secs(2);
@@ -70,12 +71,14 @@ pub struct Finished {
 }
 
 /// Stores the plan, the order that waits for it, and the job that finishes both after a crash. `superseded` is a
-/// successor of the same certificate that nobody was seen using; that it was passed over is recorded.
+/// successor of the same certificate that nobody was seen using; that it was passed over is recorded. `limits` are those of
+/// its profile: what the holder has is counted once more, since others may have been recorded after the decision.
 pub async fn record(
     ctx: &Context,
     plan: CertificateRecord,
     order: Option<Order>,
     superseded: Option<CertificateId>,
+    limits: ProfileLimits,
     actor: &str,
 ) -> Result<Recorded, FlowError> {
     let id = plan.id;
@@ -93,6 +96,7 @@ pub async fn record(
     let stored = ctx
         .store
         .write_held(async move |tx| {
+            held::require_room(tx, &row, &limits, now).await?;
             require_active(tx, &row).await?;
             certificates::insert(tx, &row).await?;
             if let Some(order) = &waiting {

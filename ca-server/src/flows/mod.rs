@@ -21,6 +21,7 @@ mod held;
 pub mod inventory;
 pub mod issue;
 pub mod key_change;
+pub mod label;
 pub mod nonce;
 pub mod order;
 pub mod owed;

@@ -43,7 +43,7 @@ pub async fn issue(ctx: &Context, names: &[Identifier], key: &PublicKey) -> Resu
     let planned = plan(&ctx.issuing, request)
         .map_err(|error| FlowError::Internal(format!("the CA's own TLS certificate cannot be planned: {error}")))?;
     let record = describe(ctx, names, key, &planned, &approved, policy.revision());
-    let recorded = issue::record(ctx, record, None, None, "system").await?;
+    let recorded = issue::record(ctx, record, None, None, approved.profile().limits, "system").await?;
     let finished = issue::finish(ctx, recorded).await?;
     let der = finished
         .certificate

@@ -14,7 +14,7 @@ pub struct AgentConfig {
     pub site: String,
     /// The profile its certificates are issued by.
     pub profile: String,
-    /// The names it may have without challenge.
+    /// The names it may have without challenge: those of its record, else those that its profile makes of it.
     pub identifiers: Vec<IdentifierObject>,
     /// notAfter minus notBefore of that profile, in seconds.
     pub lifetime_seconds: u64,

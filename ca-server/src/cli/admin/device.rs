@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use api::admin::{DeviceRequest, DeviceView, EnrolmentConflict, RevokeDevice, TokenRequest, TokenView};
+use api::admin::{DeviceRequest, DeviceView, EnrolmentConflict, LabelRequest, RevokeDevice, TokenRequest, TokenView};
 use clap::{Args, Subcommand};
+use pki_core::device::{LabelChange, LabelSelector, Labels};
 use signer::durable::{self, Existing};
 
 use crate::cli::args::{self, Admin, Format};
@@ -20,6 +21,8 @@ pub(in crate::cli) enum Command {
     List(List),
     /// Show one device
     Show(One),
+    /// Set and remove labels of a device, from which its profile may make names
+    Label(Label),
     /// Make another token for a device; one that was not used yet ends
     Token(Token),
     /// Take a device out of service; its certificates are revoked
@@ -35,12 +38,15 @@ pub(in crate::cli) struct Add {
     /// The profile of its certificates
     #[arg(long)]
     profile: String,
-    /// A DNS name it may have without challenge; may be given several times
+    /// A DNS name it may have without challenge; may be given several times, or left out where the profile makes one
     #[arg(long = "dns", value_name = "NAME")]
     dns: Vec<String>,
     /// An IP address it may have without challenge; may be given several times
     #[arg(long = "ip", value_name = "IP")]
     ips: Vec<String>,
+    /// A label, of which its profile may make names; may be given several times
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = args::label)]
+    labels: Vec<(String, String)>,
     /// Its site
     #[arg(long)]
     site: Option<String>,
@@ -65,6 +71,9 @@ pub(in crate::cli) struct List {
     /// Only this name, or names that begin with it when it ends in '*'
     #[arg(long)]
     name: Option<String>,
+    /// Only devices with this label; may be given several times, for devices with all of them
+    #[arg(long = "label", value_name = "KEY[=VALUE]", value_parser = selector)]
+    labels: Vec<String>,
     /// The most rows
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
@@ -76,6 +85,17 @@ pub(in crate::cli) struct List {
 pub(in crate::cli) struct One {
     /// The device
     name: String,
+    #[command(flatten)]
+    admin: Admin,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Label {
+    /// The device
+    name: String,
+    /// KEY=VALUE sets a label, KEY- removes one
+    #[arg(required = true, value_name = "KEY=VALUE|KEY-")]
+    changes: Vec<LabelChange>,
     #[command(flatten)]
     admin: Admin,
 }
@@ -110,6 +130,7 @@ impl Command {
             Self::Add(add) => add.run().await,
             Self::List(list) => list.run().await,
             Self::Show(one) => show(&one.admin, &one.client()?.get(&path(&one.name, "")).await?),
+            Self::Label(label) => label.run().await,
             Self::Token(token) => token.run().await,
             Self::Retire(one) => {
                 let device: DeviceView =
@@ -129,16 +150,38 @@ impl Command {
 impl Add {
     async fn run(self) -> Result<(), CliError> {
         self.token.check()?;
+        // a label that is given twice is found here: an object of JSON has each member once
+        Labels::parse(self.labels.iter().map(|(key, value)| (key.as_str(), value.as_str())))
+            .map_err(CliError::failed)?;
         let request = DeviceRequest {
             name: self.name,
             profile: self.profile,
             site: self.site,
             dns: self.dns,
             ips: self.ips,
+            labels: self.labels.into_iter().collect(),
             token_seconds: self.token.expires.map(|span| span.as_secs()),
         };
         let made: TokenView = Client::of(&self.admin.dir)?.post("/api/v1/devices", &request).await?;
         self.token.hand_out(self.admin.output.output, &made)
+    }
+}
+
+impl Label {
+    async fn run(self) -> Result<(), CliError> {
+        // as above, and one that is both set and removed
+        Labels::default().changed(self.changes.iter().cloned()).map_err(CliError::failed)?;
+        let mut request = LabelRequest::default();
+        for change in self.changes {
+            match change {
+                LabelChange::Set(key, value) => {
+                    request.set.insert(key.to_string(), value.as_str().to_owned());
+                }
+                LabelChange::Remove(key) => request.remove.push(key.to_string()),
+            }
+        }
+        let device: DeviceView = Client::of(&self.admin.dir)?.post(&path(&self.name, "/labels"), &request).await?;
+        show(&self.admin, &device)
     }
 }
 
@@ -194,9 +237,12 @@ impl TokenOptions {
 
 impl List {
     async fn run(self) -> Result<(), CliError> {
-        let devices: Vec<DeviceView> =
-            Client::of(&self.admin.dir)?.list("/api/v1/devices", self.name, self.limit).await?;
-        let header = ["NAME", "STATE", "PROFILE", "SITE", "NAMES", "LAST SEEN"];
+        let path = match self.labels.as_slice() {
+            [] => "/api/v1/devices".to_owned(),
+            labels => format!("/api/v1/devices?label={}", encode(&labels.join(","))),
+        };
+        let devices: Vec<DeviceView> = Client::of(&self.admin.dir)?.list(&path, self.name, self.limit).await?;
+        let header = ["NAME", "STATE", "PROFILE", "SITE", "NAMES", "LABELS", "LAST SEEN"];
         output::list(self.admin.output.output, &devices, header, |device| {
             [
                 device.name.clone(),
@@ -204,6 +250,7 @@ impl List {
                 device.profile.clone(),
                 device.site.clone(),
                 names(device),
+                labels(device),
                 output::maybe(device.last_seen_at.as_ref()),
             ]
         })
@@ -224,6 +271,15 @@ fn names(device: &DeviceView) -> String {
     [device.dns.as_slice(), &device.ips].concat().join(" ")
 }
 
+fn labels(device: &DeviceView) -> String {
+    device.labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
+}
+
+fn selector(text: &str) -> Result<String, String> {
+    let read: Result<LabelSelector, _> = text.parse();
+    read.map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
 fn show(admin: &Admin, device: &DeviceView) -> Result<(), CliError> {
     let mut facts = vec![
         ("name", device.name.clone()),
@@ -233,6 +289,7 @@ fn show(admin: &Admin, device: &DeviceView) -> Result<(), CliError> {
         ("profile", device.profile.clone()),
         ("site", device.site.clone()),
         ("names", names(device)),
+        ("labels", labels(device)),
         ("registered", device.created_at.clone()),
         ("last seen", output::maybe(device.last_seen_at.as_ref())),
         ("certified until", output::maybe(device.certificate_until.as_ref())),

@@ -9,7 +9,7 @@ use pki_core::policy::cases::{By, DeviceDocument, RequestDocument};
 use pki_core::policy::explain::Explanation;
 
 use super::{Profiles, load, test};
-use crate::cli::args::{Format, Output};
+use crate::cli::args::{self, Format, Output};
 use crate::cli::error::CliError;
 use crate::cli::output;
 
@@ -73,7 +73,7 @@ struct Requester {
     #[arg(long, value_name = "PROFILE", requires = "device")]
     registered_for: Option<String>,
     /// A label of the device
-    #[arg(long, value_name = "KEY=VALUE", requires = "device", value_parser = label)]
+    #[arg(long, value_name = "KEY=VALUE", requires = "device", value_parser = args::label)]
     label: Vec<(String, String)>,
     /// A DNS name in the device's record [default: the names asked for]
     #[arg(long, value_name = "NAME", requires = "device")]
@@ -93,11 +93,6 @@ enum Who {
     Device,
     /// An administrator
     Administrator,
-}
-
-fn label(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or("write KEY=VALUE")?;
-    Ok((key.to_owned(), value.to_owned()))
 }
 
 impl Explain {

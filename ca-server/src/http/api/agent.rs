@@ -7,25 +7,22 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use pki_core::acme::problem::ProblemKind;
-use pki_core::x509::name::Identifier;
 
 use super::super::extract::{ByAccount, must_be_empty, payload};
 use super::super::{Http, HttpError, wire};
-use crate::flows::agent;
+use crate::flows::agent::{self, Configuration};
 
 pub(super) async fn config(
     State(http): State<Arc<Http>>,
     ByAccount(request, _): ByAccount,
 ) -> Result<Json<AgentConfig>, HttpError> {
     must_be_empty(request.payload())?;
-    let (device, profile) = agent::configuration(&http.ctx, &request).await?;
-    let dns = device.dns.iter().cloned().map(Identifier::Dns);
-    let identifiers = dns.chain(device.ips.iter().copied().map(Identifier::Ip));
+    let Configuration { device, profile, names } = agent::configuration(&http.ctx, &request).await?;
     Ok(Json(AgentConfig {
         device: device.name.to_string(),
         site: device.site.to_string(),
         profile: profile.name.to_string(),
-        identifiers: identifiers.map(|identifier| wire::identifier(&identifier)).collect(),
+        identifiers: names.iter().map(wire::identifier).collect(),
         lifetime_seconds: profile.lifetime.as_secs(),
         renew_at_permille: profile.renew_at_permille,
         grace_seconds: profile.grace.as_secs(),

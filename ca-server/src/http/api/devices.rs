@@ -3,19 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::admin::{DeviceRequest, DeviceView, Page, PageQuery, RevokeDevice, TokenRequest, TokenView};
+use api::admin::{DeviceQuery, DeviceRequest, DeviceView, LabelRequest, Page, RevokeDevice, TokenRequest, TokenView};
 use api::token::Secret;
 use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use pki_core::acme::problem::ProblemKind;
+use pki_core::device::{LabelChange, LabelError, LabelValue, Labels, NewDevice};
 use pki_core::ids::{DeviceId, DeviceName, SiteName};
 use pki_core::x509::name::parse_ip;
 
 use super::super::extract::Segment;
 use super::super::{Http, HttpError};
 use super::{Administrator, Body, parse, view};
-use crate::flows::device::{self, NewDevice, Token};
+use crate::flows::device::{self, Filter, Token};
+use crate::flows::label;
 
 pub(super) async fn add(
     State(http): State<Arc<Http>>,
@@ -29,6 +31,8 @@ pub(super) async fn add(
         profile: parse(&request.profile, "profile")?,
         dns: request.dns.iter().map(|name| parse(name, "dns")).collect::<Result<_, _>>()?,
         ips: ips.map_err(|error| HttpError::new(ProblemKind::Malformed, error.to_string()))?,
+        labels: Labels::parse(request.labels.iter().map(|(key, value)| (key.as_str(), value.as_str())))
+            .map_err(|error| HttpError::new(ProblemKind::Malformed, format!("labels: {error}")))?,
     };
     let token = device::add(&http.ctx, new, request.token_seconds.map(Duration::from_secs), &who.actor()).await?;
     Ok((StatusCode::CREATED, Json(show_token(token))))
@@ -45,11 +49,13 @@ fn show_token(token: Token) -> TokenView {
 pub(super) async fn list(
     State(http): State<Arc<Http>>,
     _: Administrator,
-    Query(query): Query<PageQuery>,
+    Query(query): Query<DeviceQuery>,
 ) -> Result<Json<Page<DeviceView>>, HttpError> {
     let limit = view::limit(query.limit);
     let after: Option<DeviceId> = query.cursor.as_deref().map(|cursor| parse(cursor, "cursor")).transpose()?;
-    let devices = device::list(&http.ctx, after, limit).await?;
+    let selectors = query.label.as_deref().unwrap_or_default().split(',').filter(|selector| !selector.is_empty());
+    let labels = selectors.map(|selector| parse(selector, "label")).collect::<Result<_, _>>()?;
+    let devices = device::list(&http.ctx, Filter { name: query.name, labels }, after, limit).await?;
     let next = view::next(&devices, limit, |device| device.id.to_string());
     Ok(Json(Page { items: devices.iter().map(|device| view::device(device, None)).collect(), next }))
 }
@@ -63,6 +69,28 @@ pub(super) async fn show(
     let mut shown = view::device(&detail.device, detail.newest.as_ref());
     shown.conflicts = detail.conflicts.iter().map(view::conflict).collect();
     Ok(Json(shown))
+}
+
+pub(super) async fn label(
+    State(http): State<Arc<Http>>,
+    who: Administrator,
+    Segment(name): Segment,
+    Body(request): Body<LabelRequest>,
+) -> Result<Json<DeviceView>, HttpError> {
+    let changes =
+        changes(&request).map_err(|error| HttpError::new(ProblemKind::Malformed, format!("labels: {error}")))?;
+    let device = label::change(&http.ctx, &parse(&name, "name")?, &changes, &who.actor()).await?;
+    Ok(Json(view::device(&device, None)))
+}
+
+fn changes(request: &LabelRequest) -> Result<Vec<LabelChange>, LabelError> {
+    let set = request.set.iter().map(|(key, value)| {
+        let key = key.parse()?;
+        let value = LabelValue::parse(&key, value)?;
+        Ok(LabelChange::Set(key, value))
+    });
+    let remove = request.remove.iter().map(|key| Ok(LabelChange::Remove(key.parse()?)));
+    set.chain(remove).collect()
 }
 
 pub(super) async fn token(

@@ -70,6 +70,7 @@ pub fn administration(http: &Arc<Http>) -> Router<Arc<Http>> {
         .route("/api/v1/status", get(overview::status))
         .route("/api/v1/devices", get(devices::list).post(devices::add))
         .route("/api/v1/devices/{name}", get(devices::show))
+        .route("/api/v1/devices/{name}/labels", post(devices::label))
         .route("/api/v1/devices/{name}/token", post(devices::token))
         .route("/api/v1/devices/{name}/retire", post(devices::retire))
         .route("/api/v1/devices/{name}/revoke", post(devices::revoke))

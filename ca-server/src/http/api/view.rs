@@ -48,6 +48,7 @@ pub(super) fn device(device: &Device, newest: Option<&CertificateRecord>) -> Dev
         profile: device.profile.to_string(),
         dns: device.dns.iter().map(ToString::to_string).collect(),
         ips: device.ips.iter().map(ToString::to_string).collect(),
+        labels: device.labels.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
         state,
         created_at: device.created_at.rfc3339(),
         state_since: since.map(Timestamp::rfc3339),

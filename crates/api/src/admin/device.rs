@@ -1,4 +1,6 @@
-//! `ca-server device add|list|show|token|approve|revoke|retire`.
+//! `ca-server device add|label|list|show|token|approve|revoke|retire`.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,9 +23,38 @@ pub struct DeviceRequest {
     /// IP addresses it may have without challenge.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ips: Vec<String>,
+    /// What templates of its profile may take from it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
     /// How long its token may wait for the first use, in seconds; the CA's default when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_seconds: Option<u64>,
+}
+
+/// `POST /api/v1/devices/{name}/labels`: changes labels; those that are not named stay.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LabelRequest {
+    /// Labels that it has from now on.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub set: BTreeMap<String, String>,
+    /// Keys of labels that it has no longer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remove: Vec<String>,
+}
+
+/// Which page of the devices, as query parameters of `GET /api/v1/devices`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeviceQuery {
+    /// [`Page::next`](super::Page::next) of the page before.
+    pub cursor: Option<String>,
+    /// How many rows at most; the server has a limit of its own.
+    pub limit: Option<u32>,
+    /// Only the device with this name, or those whose names begin with it when it ends in `*`.
+    pub name: Option<String>,
+    /// Only devices with all of these labels: `KEY` or `KEY=VALUE`, with commas between them.
+    pub label: Option<String>,
 }
 
 /// A device as `GET /api/v1/devices/{name}` shows it.
@@ -42,6 +73,9 @@ pub struct DeviceView {
     pub dns: Vec<String>,
     /// IP addresses it may have without challenge.
     pub ips: Vec<String>,
+    /// Its labels.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
     /// What it may do.
     pub state: DeviceState,
     /// When it was registered.

@@ -11,7 +11,10 @@ mod eab;
 mod overview;
 
 pub use certificate::{CertificateState, CertificateView, ReplaceAllRequest, ReplaceAllView, RevokeRequest};
-pub use device::{DeviceRequest, DeviceState, DeviceView, EnrolmentConflict, RevokeDevice, TokenRequest, TokenView};
+pub use device::{
+    DeviceQuery, DeviceRequest, DeviceState, DeviceView, EnrolmentConflict, LabelRequest, RevokeDevice, TokenRequest,
+    TokenView,
+};
 pub use eab::{EabRequest, EabSecretView, EabState, EabView};
 pub use overview::{AuditView, CrlView, IssuerView, PolicyFailureView, PolicyView, ProfileView, Status};
 

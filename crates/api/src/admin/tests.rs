@@ -21,6 +21,7 @@ fn devices_and_tokens_have_a_stable_form() {
         profile: "gateway".into(),
         dns: vec!["gw-1.site.test".into()],
         ips: vec![],
+        labels: [("role".to_owned(), "edge".to_owned())].into(),
         state: DeviceState::Registered,
         created_at: "2026-01-01T00:00:00Z".into(),
         state_since: None,
@@ -32,7 +33,7 @@ fn devices_and_tokens_have_a_stable_form() {
     let text = serde_json::to_string(&view).unwrap();
     assert_eq!(
         text,
-        r#"{"device":{"id":"00","name":"gw-1","site":"home","profile":"gateway","dns":["gw-1.site.test"],"ips":[],"state":"registered","createdAt":"2026-01-01T00:00:00Z"},"token":"plt1.0.0."}"#
+        r#"{"device":{"id":"00","name":"gw-1","site":"home","profile":"gateway","dns":["gw-1.site.test"],"ips":[],"labels":{"role":"edge"},"state":"registered","createdAt":"2026-01-01T00:00:00Z"},"token":"plt1.0.0."}"#
     );
     assert_eq!(serde_json::from_str::<TokenView>(&text).unwrap(), view);
     assert!(!format!("{view:?}").contains("plt1"), "a token is a secret");

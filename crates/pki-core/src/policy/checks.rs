@@ -8,6 +8,7 @@ use crate::device::Device;
 use crate::policy::decide::{Denial, Request, Requester, SubjectWish};
 use crate::policy::keys::usages_of;
 use crate::policy::profile::{BindingRule, IdentifierRule, Profile, Role};
+use crate::policy::room;
 use crate::policy::template::{Place, Template};
 use crate::x509::name::Identifier;
 
@@ -63,8 +64,8 @@ pub(super) const ALL: &[Check] = &[
     ),
     check("subject.template", "the subject can be made of the device's record", subject),
     check("keys.allowed", "the profile allows the key", key),
-    check("limits.active", "the holder has fewer valid certificates than the profile allows", active),
-    check("limits.issued", "the holder was issued fewer certificates lately than the profile allows", issued),
+    check("limits.active", "the holder has fewer valid certificates than the profile allows", room::active),
+    check("limits.issued", "the holder was issued fewer certificates lately than the profile allows", room::issued),
 ];
 
 /// A retired or compromised device gets nothing, whatever its account key still signs.
@@ -311,39 +312,4 @@ fn key(case: &Case<'_>) -> Result<(), Denial> {
         }
         _ => Ok(()),
     }
-}
-
-fn active(case: &Case<'_>) -> Result<(), Denial> {
-    let Some(most) = case.profile.limits.active else { return Ok(()) };
-    within("limits.active", case, |held| held.active, most, "valid certificates")
-}
-
-fn issued(case: &Case<'_>) -> Result<(), Denial> {
-    let Some((most, per)) = case.profile.limits.issued else { return Ok(()) };
-    let within_time = format!("certificates within {} s", per.as_secs());
-    within("limits.issued", case, |held| held.issued, most, &within_time)
-}
-
-fn within(
-    rule: &'static str,
-    case: &Case<'_>,
-    count: impl Fn(&crate::policy::decide::Held) -> u64,
-    most: u64,
-    what: &str,
-) -> Result<(), Denial> {
-    let name = &case.profile.name;
-    let detail = match &case.request.held {
-        // an administrator asks for somebody else, an order is asked about again when its key is known
-        None if case.request.key.is_none() || matches!(case.request.requester, Requester::Administrator) => {
-            return Ok(());
-        }
-        None => format!("nobody counted what the requester has by the profile `{name}`; this is a fault of the CA"),
-        Some(held) if count(held) < most => return Ok(()),
-        Some(held) => format!(
-            "the requester has {} {what} by the profile `{name}`, and {most} is the most; wait, or revoke what is not \
-             needed",
-            count(held)
-        ),
-    };
-    Err(Denial::new(rule, ProblemKind::RateLimited, detail))
 }

@@ -23,6 +23,7 @@ pub mod lint;
 mod named;
 pub mod pattern;
 pub mod profile;
+mod room;
 pub mod rules;
 pub mod schema;
 mod set;

@@ -154,7 +154,10 @@ async fn lists_are_paged(store: &Store) {
     let first = read(store, async |tx| devices::list(tx, &Filter::default(), None, 3).await).await;
     assert_eq!(first, expected[..3]);
     let last = first[2].id;
-    assert_eq!(read(store, async move |tx| devices::list(tx, &Filter::default(), Some(last), 3).await).await, expected[3..]);
+    assert_eq!(
+        read(store, async move |tx| devices::list(tx, &Filter::default(), Some(last), 3).await).await,
+        expected[3..]
+    );
 }
 
 async fn stored_key(store: &Store, device: Option<DeviceId>) -> EabKey {
