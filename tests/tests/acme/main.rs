@@ -17,6 +17,7 @@ mod certificate_rules;
 mod certificates;
 mod finalize;
 mod hostile;
+mod labels;
 mod limits;
 mod mutations;
 mod orders;
