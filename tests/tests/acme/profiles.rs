@@ -163,12 +163,12 @@ async fn templates_make_names_and_subjects_of_the_record() {
     let der = leaf(&chain);
     let subject = X509Certificate::from_der(&der).unwrap().1.subject().to_string();
     assert_eq!(subject, "O=Plant, CN=gw-7");
-    // no device has a label, so a template over one gives nothing, and says so
+    // this device has no label, so a template over one gives nothing, and says so
     let account = device(&ca, &client, "gw-9", "labelled", &["known.site.test"]).await;
     let answer =
         ask(&account, "labelled", &["edge.site.test"]).await.expect("no label", 400, "rejectedIdentifier").json();
     assert!(
-        answer["detail"].as_str().unwrap().contains("the label `role`, which the device does not have"),
+        answer["detail"].as_str().unwrap().contains("the label `role`, which the device `gw-9` does not have"),
         "{answer:#}"
     );
 }

@@ -16,6 +16,7 @@ mod certbot;
 mod client;
 mod dehydrated;
 mod instant_acme;
+mod labels;
 mod lego;
 mod mod_md;
 mod proxy;

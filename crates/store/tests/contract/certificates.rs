@@ -1,5 +1,6 @@
 //! Certificates.
 
+use pki_core::device::{Device, DeviceState};
 use pki_core::ids::{CertificateId, DeviceId, ProfileName};
 use pki_core::issuance::record::{CertificateRecord, CertificateState, Revocation, Source};
 use pki_core::policy::decide::Held;
@@ -13,7 +14,8 @@ use crate::fixtures::{at, certificate, device, dns, entropy, ip, issuer, read, s
 crate::on_both! {
     comes_back_as_it_was, serials_are_unique_under_an_issuer, a_plan_is_issued_once, revocation_is_guarded,
     confirmation_is_the_first, lists_fit_the_filter, names_are_searched, the_latest_of_a_device,
-    compromised_keys_are_known, successors_are_found, left_over_plans, what_a_device_has_is_counted, expiring_ones_come_by_their_end
+    compromised_keys_are_known, successors_are_found, left_over_plans, what_a_device_has_is_counted,
+    a_count_holds_for_whoever_has_the_device_alone, expiring_ones_come_by_their_end
 }
 
 async fn stored(store: &Store, certificate: &CertificateRecord) {
@@ -244,6 +246,38 @@ async fn what_a_device_has_is_counted(store: &Store) {
     let profile: ProfileName = "nothing".parse().unwrap();
     let held = read(store, async move |tx| certificates::count_of_device(tx, id, &profile, at(0), at(0)).await).await;
     assert_eq!(held, Held::default());
+}
+
+/// Fails when the device is only held beside others: those that count at one moment all find room.
+async fn a_count_holds_for_whoever_has_the_device_alone(store: &Store) {
+    let issuer = issuer();
+    for round in 0..20 {
+        let device = device(&format!("gw-{round}"));
+        let id = device.id;
+        write(store, async move |tx| devices::insert(tx, &device).await).await.unwrap();
+        let mut askers = tokio::task::JoinSet::new();
+        for _ in 0..8 {
+            let mut certificate = certificate(issuer, &[dns("a.test")]);
+            certificate.device = Some(id);
+            askers.spawn(store.write_held(async move |tx| {
+                devices::require_in_service_alone(tx, id).await?;
+                let held = certificates::count_of_device(tx, id, &certificate.profile, at(0), at(0)).await?;
+                if held.active > 0 {
+                    return Ok(false);
+                }
+                certificates::insert(tx, &certificate).await?;
+                Ok::<_, StoreError>(true)
+            }));
+        }
+        let given = askers.join_all().await.into_iter().filter(|outcome| *outcome == Ok(true)).count();
+        assert_eq!(given, 1, "round {round}");
+    }
+    let gone = device("gw-gone");
+    let gone = Device { state: DeviceState::Retired { at: at(1) }, ..gone };
+    let id = gone.id;
+    write(store, async move |tx| devices::insert(tx, &gone).await).await.unwrap();
+    let outcome = store.write_held(async move |tx| devices::require_in_service_alone(tx, id).await).await;
+    assert!(matches!(outcome, Err(StoreError::Conflict { .. })), "{outcome:?}");
 }
 
 async fn compromised_keys_are_known(store: &Store) {
