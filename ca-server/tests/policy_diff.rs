@@ -104,6 +104,8 @@ async fn those_who_could_not_renew_are_told_by_device() {
     assert_eq!(code, 0, "{error}");
     policies(place.path(), "old", ("", "", ""));
     policies(place.path(), "narrow", ("gateway.yaml", "suffix: \"site.test\"", "suffix: \"plant.site.test\""));
+    let labelled = "template: \"{device.name}.{device.labels.zone}.site.test\"";
+    policies(place.path(), "labelled", ("gateway.yaml", "suffix: \"site.test\"", labelled));
     policies(place.path(), "off", ("gateway.yaml", "spec:\n", "spec:\n  enabled: false\n"));
     policies(place.path(), "rsa", ("gateway.yaml", "ecdsa: true", "ecdsa: false"));
     seed(&place.path().join("ca"), count).await;
@@ -121,6 +123,9 @@ async fn those_who_could_not_renew_are_told_by_device() {
     assert_eq!(found["byRule"][0]["rule"], "identifiers.allowed");
     assert_eq!((found["holders"].as_array().unwrap().len(), &found["moreHolders"]), (20, &true.into()));
     assert_eq!((&found["holders"][0]["device"], &found["holders"][0]["certificates"]), (&"gw-1".into(), &1.into()));
+    let found = live("labelled", &[]);
+    assert_eq!((&found["unrenewable"], &found["byRule"][0]["rule"]), (&stranded.into(), &"identifiers.allowed".into()));
+    assert!(found["holders"].to_string().contains("ca-server device label gw-1 zone=VALUE"), "{}", found["holders"][0]);
     assert_eq!(live("old", &[])["unrenewable"], 0);
     let found = live("rsa", &[]);
     assert_eq!((&found["unrenewable"], &found["byRule"][0]["rule"]), (&all.into(), &"keys.allowed".into()));

@@ -32,6 +32,9 @@ fn the_documented_lines_are_understood() {
         "db check --dir x",
         "root sign --dir x --root-key r.key",
         "device add gw-1 --profile gateway --dns gw-1.site.test --ip 10.0.0.7 --expires 30d --token-file t --dir x",
+        "device add gw-1 --profile p --label role=edge --label line=Line-4",
+        "device label gw-1 role=edge line-",
+        "device list --label role --label line=4",
         "device list --output json",
         "device show gw-1",
         "device token gw-1",
@@ -42,6 +45,7 @@ fn the_documented_lines_are_understood() {
         "policy check --dir x",
         "policy test policies --cases cases",
         "policy explain policies --profile gateway --dns gw-1.site.test --device gw-1 --site home --label role=edge",
+        "policy explain --dir x --profile gateway --dns gw-1.site.test --recorded gw-1",
         "policy explain policies --case policies/cases/gateway.yaml --name one",
         "cert show 0f:1e",
         "cert revoke 0f1e --reason superseded",
@@ -74,6 +78,12 @@ fn wrong_usage_is_code_2() {
         "device add gw-1 --profile p --expires soon",
         "device list --output yaml",
         "device list --limit 0",
+        "device list --label role=",
+        "device add gw-1 --profile p --label role",
+        "device add gw-1 --profile p --label role-",
+        "device label gw-1",
+        "device label gw-1 role",
+        "policy explain policies --profile p --dns a.test --recorded gw-1 --device gw-1",
     ] {
         assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
     }

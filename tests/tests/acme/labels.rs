@@ -100,7 +100,14 @@ async fn label_counts_at(ca: &Ca, servers: &[Arc<Client>]) {
         let shown = label(ca, &["gw-1", "role-", "line=Line 4"]).await;
         assert_eq!(shown["labels"], json!({ "line": "Line 4" }));
         must_lack(&account, "core.site.test", "gw-1").await;
+        let told =
+            ca.json(&["policy", "explain", "--profile", "by-role", "--dns", "core.site.test", "--recorded", "gw-1"]);
+        let told = told.await;
+        assert_eq!((&told["allowed"], &told["rule"]), (&json!(false), &json!("identifiers.allowed")), "{told:#}");
         label(ca, &["gw-1", "role=edge", "line-"]).await;
+        let told =
+            ca.json(&["policy", "explain", "--profile", "by-role", "--dns", names[0], "--recorded", "gw-1"]).await;
+        assert_eq!(told["allowed"], true, "{told:#}");
         let done = order.finalize(&account, &request).await.expect("the label is back", 200, "").json();
         let chain = account.get(done["certificate"].as_str().unwrap()).await.expect("CRT-1", 200, "");
         must_verify(ca, chain.text());

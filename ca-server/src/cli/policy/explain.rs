@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use api::admin::{DeviceState, DeviceView};
 use clap::{Args, ValueEnum};
 use pki_core::policy::Policy;
 use pki_core::policy::cases::{By, DeviceDocument, RequestDocument};
 use pki_core::policy::explain::Explanation;
 
 use super::{Profiles, load, test};
-use crate::cli::args::{self, Format, Output};
+use crate::cli::args::{self, Dir, Format, Output};
+use crate::cli::client::{Client, encode};
 use crate::cli::error::CliError;
 use crate::cli::output;
 
@@ -63,6 +65,9 @@ struct Requester {
     /// Who asks
     #[arg(long, value_enum, default_value_t = Who::Anyone)]
     by: Who,
+    /// Take what is known of the device that asks, its labels too, from the running CA
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["device", "case"])]
+    recorded: Option<String>,
     /// The name of the device that asks
     #[arg(long, value_name = "NAME")]
     device: Option<String>,
@@ -96,13 +101,17 @@ enum Who {
 }
 
 impl Explain {
-    pub(super) fn run(self) -> Result<(), CliError> {
+    pub(super) async fn run(self) -> Result<(), CliError> {
         let config = self.profiles.config()?;
         let folder = self.profiles.folder(self.folder.clone(), config.as_ref())?;
         let policy = load(&folder, config.as_ref())?;
         let format = self.output.output;
+        let recorded = match &self.requester.recorded {
+            Some(name) => Some(recorded(&self.profiles.dir, name).await?),
+            None => None,
+        };
         let explained =
-            self.requests()?.iter().map(|request| explain(&policy, request)).collect::<Result<Vec<_>, _>>()?;
+            self.requests(recorded)?.iter().map(|request| explain(&policy, request)).collect::<Result<Vec<_>, _>>()?;
         match format {
             Format::Json => match explained.as_slice() {
                 [only] => output::json(only),
@@ -112,8 +121,8 @@ impl Explain {
         }
     }
 
-    fn requests(self) -> Result<Vec<RequestDocument>, CliError> {
-        let Some(file) = self.case else { return Ok(vec![self.request()]) };
+    fn requests(self, recorded: Option<DeviceDocument>) -> Result<Vec<RequestDocument>, CliError> {
+        let Some(file) = self.case else { return Ok(vec![self.request(recorded)]) };
         let cases = test::read(&file)?.cases.into_iter();
         let wanted = |name: &str| self.name.as_deref().is_none_or(|wanted| wanted == name);
         let found: Vec<_> = cases.filter(|case| wanted(&case.name)).map(|case| case.request).collect();
@@ -123,9 +132,9 @@ impl Explain {
         Ok(found)
     }
 
-    fn request(self) -> RequestDocument {
+    fn request(self, recorded: Option<DeviceDocument>) -> RequestDocument {
         let (names, who) = (self.names, self.requester);
-        let device = who.device.map(|name| DeviceDocument {
+        let described = who.device.map(|name| DeviceDocument {
             name,
             site: who.site,
             profile: who.registered_for,
@@ -134,6 +143,7 @@ impl Explain {
             ip: if who.record_ip.is_empty() { names.ip.clone() } else { who.record_ip },
             retired: false,
         });
+        let device = recorded.or(described);
         let by = match who.by {
             Who::Anyone if device.is_some() => By::Device,
             Who::Anyone => By::Anyone,
@@ -154,6 +164,21 @@ impl Explain {
             held: None,
         }
     }
+}
+
+/// The record of a device of the running CA.
+async fn recorded(dir: &Dir, name: &str) -> Result<DeviceDocument, CliError> {
+    let path = format!("/api/v1/devices/{}", encode(name));
+    let known: DeviceView = Client::of(dir)?.get(&path).await?;
+    Ok(DeviceDocument {
+        name: known.name,
+        site: Some(known.site),
+        profile: Some(known.profile),
+        labels: known.labels,
+        dns: known.dns,
+        ip: known.ips,
+        retired: matches!(known.state, DeviceState::Retired | DeviceState::Compromised),
+    })
 }
 
 fn explain(policy: &Policy, request: &RequestDocument) -> Result<Explanation, CliError> {

@@ -1,5 +1,5 @@
 //! `ca-server policy ...`: what a folder of profiles means, without a running CA.
-//! Only `diff --live` looks into a database.
+//! Only `diff --live` looks into a database, and `explain --recorded` asks a CA that runs.
 
 mod check;
 mod diff;
@@ -42,7 +42,7 @@ impl Command {
         match self {
             Self::Check(check) => check.run(),
             Self::Test(test) => test.run(),
-            Self::Explain(explain) => explain.run(),
+            Self::Explain(explain) => explain.run().await,
             Self::Diff(diff) => diff.run().await,
             Self::Schema(schema) => schema.run(),
         }

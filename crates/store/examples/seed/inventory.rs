@@ -1,8 +1,9 @@
-//! An inventory: devices of the profile `gateway`, each with a certificate. Every tenth stands in a zone of its own.
+//! An inventory: devices of the profile `gateway`, each with a certificate. Every tenth stands in a zone of its own, and has a label that
+//! says so.
 
 use std::time::Duration;
 
-use pki_core::device::{Device, DeviceState};
+use pki_core::device::{Device, DeviceState, Labels};
 use pki_core::ids::{CertificateId, DeviceId, IssuerId, LineageId, Serial, SiteName};
 use pki_core::issuance::record::{CertificateRecord, CertificateState, Source};
 use pki_core::random::{self, SystemEntropy};
@@ -38,7 +39,8 @@ pub(crate) async fn fill(store: &Store, count: usize, der: &[u8], tell: impl Fn(
 
 /// One device with its certificate.
 pub(crate) fn holder(number: usize, issuer: IssuerId, now: Timestamp, der: &[u8]) -> (Device, CertificateRecord) {
-    let zone = if number.is_multiple_of(10) { "plant.site.test" } else { "site.test" };
+    let is_plant = number.is_multiple_of(10);
+    let zone = if is_plant { "plant.site.test" } else { "site.test" };
     let name = format!("gw-{number}.{zone}");
     let device = Device {
         id: DeviceId::random(&SystemEntropy::new()),
@@ -47,7 +49,7 @@ pub(crate) fn holder(number: usize, issuer: IssuerId, now: Timestamp, der: &[u8]
         profile: "gateway".parse().unwrap(),
         dns: vec![name.parse().unwrap()],
         ips: Vec::new(),
-        labels: Default::default(),
+        labels: Labels::parse(is_plant.then_some(("zone", "plant"))).unwrap(),
         state: DeviceState::Enrolled { at: now },
         created_at: now,
         last_seen_at: None,
