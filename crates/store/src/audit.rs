@@ -1,7 +1,7 @@
 //! Audit events. They are added in the transaction of what they describe, and never changed.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
 use pki_core::audit::AuditEvent;
@@ -10,6 +10,7 @@ use pki_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
+use crate::sql;
 use crate::tx::{Touch, Tx};
 use crate::value::{Row, Value};
 
@@ -98,6 +99,24 @@ pub async fn list(
 pub async fn newest(tx: &mut Tx<'_>, subject: &str, limit: u32) -> Result<Vec<AuditEvent>, StoreError> {
     let sql = "SELECT id, action, subject, bytes FROM audit_event WHERE subject = $1 ORDER BY id DESC LIMIT $2";
     tx.rows(sql, &[subject.into(), limit.into()]).await?.into_iter().map(load).collect()
+}
+
+/// The newest event of one action for each of these subjects that has one.
+pub async fn newest_of(
+    tx: &mut Tx<'_>,
+    action: &str,
+    subjects: &[String],
+) -> Result<HashMap<String, AuditEvent>, StoreError> {
+    if subjects.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut sql = "SELECT id, action, subject, bytes FROM audit_event WHERE action = $1 AND subject IN (".to_owned();
+    sql::renumber(&mut sql, &sql::repeated("$1", subjects.len()), 1);
+    sql.push_str(") ORDER BY id");
+    let values: Vec<Value<'_>> =
+        std::iter::once(action.into()).chain(sql::padded(subjects).map(Value::from)).collect();
+    let events = tx.rows(sql, &values).await?.into_iter().map(load);
+    events.map(|event| event.map(|event| (event.subject.clone(), event))).collect()
 }
 
 fn load(row: Row) -> Result<AuditEvent, StoreError> {

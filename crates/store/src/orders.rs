@@ -134,6 +134,20 @@ pub async fn list_expired(tx: &mut Tx<'_>, now: Timestamp, limit: u32) -> Result
     tx.rows(sql, &[now.into(), limit.into()]).await?.into_iter().map(load).collect()
 }
 
+/// The pending and ready orders of an account, oldest first; they are this transaction's until it ends.
+pub async fn hold_open_of_account(
+    tx: &mut Tx<'_>,
+    account: AccountId,
+    limit: u32,
+) -> Result<Vec<Order>, StoreError> {
+    let sql = format!(
+        "{}{}",
+        select!("WHERE account_id = $1 AND state IN ('pending', 'ready') ORDER BY id LIMIT $2"),
+        dialect::alone(tx)
+    );
+    tx.rows(sql, &[Value::text(account), limit.into()]).await?.into_iter().map(load).collect()
+}
+
 /// The order that replaces a certificate or is about to (RFC 9773 section 5); those that are invalid, or are by now, do
 /// not count.
 pub async fn find_replacing(

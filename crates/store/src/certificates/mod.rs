@@ -3,6 +3,7 @@
 pub mod holdings;
 mod load;
 mod search;
+pub mod selected;
 
 use pki_core::acme::jwk::Thumbprint;
 use pki_core::ids::{CertificateId, DeviceId, IssuerId, ProfileName, Serial};

@@ -62,7 +62,7 @@ impl StateFilter {
 impl NameFilter {
     /// The tokens from the first inclusive to the second exclusive. Tokens are printable ASCII, so DEL comes after
     /// whatever may follow.
-    fn range(&self) -> (String, String) {
+    pub(super) fn range(&self) -> (String, String) {
         let first = match self {
             Self::Exact(name) => {
                 let first = format!("={}", name.to_ascii_lowercase());

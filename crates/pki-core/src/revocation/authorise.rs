@@ -1,5 +1,6 @@
-//! Revocation: reasons and who may give them.
+//! Revocation asked for by ACME clients: who may, and with which reason.
 
+use super::Reason;
 use crate::acme::authorization::{Authorization, AuthorizationStatus, Proof};
 use crate::acme::problem::{Problem, ProblemKind};
 use crate::ids::AccountId;
@@ -18,8 +19,6 @@ pub enum Revoker<'a> {
     },
     /// Whoever holds the certificate's key.
     CertificateKey,
-    /// An administrator.
-    Administrator,
 }
 
 /// Whether this certificate is revoked on this request (RFC 8555 section 7.6; REV-1, REV-4, REV-5), and as what.
@@ -47,12 +46,10 @@ enum Standing {
     Holder,
     OwnerOfNames,
     Key,
-    Administrator,
 }
 
 fn standing(record: &CertificateRecord, revoker: Revoker<'_>, now: Timestamp) -> Result<Standing, Problem> {
     match revoker {
-        Revoker::Administrator => Ok(Standing::Administrator),
         Revoker::CertificateKey => Ok(Standing::Key),
         Revoker::Account { id, .. } if record.account == Some(id) => Ok(Standing::Holder),
         Revoker::Account { id, authorizations } if owns_all_names(record, id, authorizations, now) => {
@@ -83,13 +80,11 @@ fn owns_all_names(
 impl Standing {
     fn reason(self, code: i64) -> Result<Reason, Problem> {
         let allowed = |reason: &Reason| match self {
-            Self::Administrator => true,
             Self::Holder | Self::Key => reason.is_for_clients(),
             Self::OwnerOfNames => matches!(reason, Reason::Unspecified | Reason::CessationOfOperation),
         };
         Reason::from_code(code).filter(allowed).ok_or_else(|| {
             let choice = match self {
-                Self::Administrator => "0 to 6 and 9",
                 Self::Holder | Self::Key => "0, 1, 3, 4 and 5",
                 Self::OwnerOfNames => "0 and 5",
             };
@@ -98,17 +93,11 @@ impl Standing {
         })
     }
 
-    /// What is revoked stays revoked; its reason may only get worse: from hold to anything, and to keyCompromise by
-    /// the compromised key itself or by an administrator. The date stays: it was not good after that before.
+    /// What is revoked stays revoked; its reason may only get worse: to keyCompromise, by the compromised key itself. The
+    /// date stays: it was not good after that before.
     fn worsen(self, before: &Revocation, reason: Option<Reason>) -> Result<Revocation, Problem> {
-        let on_hold = before.reason == Some(Reason::CertificateHold) && reason != Some(Reason::CertificateHold);
         let compromised = reason == Some(Reason::KeyCompromise) && before.reason != Some(Reason::KeyCompromise);
-        let may = match self {
-            Self::Administrator => on_hold || compromised,
-            Self::Key => compromised,
-            Self::Holder | Self::OwnerOfNames => false,
-        };
-        if may {
+        if compromised && self == Self::Key {
             return Ok(Revocation { at: before.at, reason });
         }
         let detail = format!("the certificate was revoked at {} already; nothing is left to do", before.at);
@@ -116,74 +105,6 @@ impl Standing {
     }
 }
 
-/// CRL reasons this CA knows (RFC 5280 section 5.3.1). `unspecified` is accepted and written as no reason.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
-#[expect(missing_docs, reason = "the names are the RFC's own")]
-pub enum Reason {
-    Unspecified = 0,
-    KeyCompromise = 1,
-    CaCompromise = 2,
-    AffiliationChanged = 3,
-    Superseded = 4,
-    CessationOfOperation = 5,
-    CertificateHold = 6,
-    PrivilegeWithdrawn = 9,
-}
-
-impl Reason {
-    /// The number of RFC 5280.
-    pub const fn code(self) -> u8 {
-        self as u8
-    }
-
-    /// From the number of RFC 5280; none for unused, delta-only and attribute-authority reasons.
-    pub const fn from_code(code: i64) -> Option<Self> {
-        Some(match code {
-            0 => Self::Unspecified,
-            1 => Self::KeyCompromise,
-            2 => Self::CaCompromise,
-            3 => Self::AffiliationChanged,
-            4 => Self::Superseded,
-            5 => Self::CessationOfOperation,
-            6 => Self::CertificateHold,
-            9 => Self::PrivilegeWithdrawn,
-            _ => return None,
-        })
-    }
-
-    /// The name of RFC 5280, as `keyCompromise`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Unspecified => "unspecified",
-            Self::KeyCompromise => "keyCompromise",
-            Self::CaCompromise => "cACompromise",
-            Self::AffiliationChanged => "affiliationChanged",
-            Self::Superseded => "superseded",
-            Self::CessationOfOperation => "cessationOfOperation",
-            Self::CertificateHold => "certificateHold",
-            Self::PrivilegeWithdrawn => "privilegeWithdrawn",
-        }
-    }
-
-    /// From the name of RFC 5280, in whatever case.
-    pub fn from_name(name: &str) -> Option<Self> {
-        (0..=9).filter_map(Self::from_code).find(|reason| reason.name().eq_ignore_ascii_case(name))
-    }
-
-    /// Whether an ACME client may give it (RFC 8555 section 7.6; the others are for administrators).
-    pub const fn is_for_clients(self) -> bool {
-        matches!(
-            self,
-            Self::Unspecified
-                | Self::KeyCompromise
-                | Self::AffiliationChanged
-                | Self::Superseded
-                | Self::CessationOfOperation
-        )
-    }
-}
-
 #[cfg(test)]
-#[path = "revocation_tests.rs"]
+#[path = "authorise_tests.rs"]
 mod tests;

@@ -1,0 +1,196 @@
+//! Who is denied: every certificate, account, device, site, API key and session that was taken out, in memory, as of one
+//! number of the changes that the database counts.
+
+use std::collections::{BTreeSet, HashSet};
+
+use crate::ids::{AccountId, DeviceId, IssuerId, Serial, SiteName};
+
+/// Something that can be denied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// A certificate, by issuing key and number.
+    Certificate(IssuerId, Serial),
+    /// An ACME account.
+    Account(AccountId),
+    /// A device, with everything that is bound to it.
+    Device(DeviceId),
+    /// A site, with everything in it.
+    Site(SiteName),
+    /// A key of the JSON API, by its id.
+    ApiKey(String),
+    /// A session of an administrator, by its id.
+    Session(String),
+}
+
+/// That a subject is denied from a number on, or is not any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The number of the change: gap-free and rising.
+    pub number: u64,
+    /// Whom it concerns.
+    pub subject: Subject,
+    /// Whether it is denied.
+    pub denied: bool,
+}
+
+/// How many are denied, by kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are those of Subject")]
+pub struct Sizes {
+    pub certificates: usize,
+    pub accounts: usize,
+    pub devices: usize,
+    pub sites: usize,
+    pub api_keys: usize,
+    pub sessions: usize,
+}
+
+/// Serials have at most 20 octets; padded in front they sort as the numbers do. A tree of these takes some 35 octets an
+/// entry, and grows without ever holding the whole twice.
+type CertificateKey = (u32, [u8; 20]);
+
+/// What is denied as of [`DeniedSet::number`].
+#[derive(Debug, Default)]
+pub struct DeniedSet {
+    number: u64,
+    issuers: Vec<IssuerId>,
+    certificates: BTreeSet<CertificateKey>,
+    accounts: HashSet<AccountId>,
+    devices: HashSet<DeviceId>,
+    sites: HashSet<SiteName>,
+    api_keys: HashSet<String>,
+    sessions: HashSet<String>,
+}
+
+impl DeniedSet {
+    /// The last change that was taken in; 0 before the first.
+    pub const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Takes a change in. One that is older than what is known already is passed over: the same changes may come twice.
+    pub fn apply(&mut self, change: &Change) {
+        if change.number <= self.number {
+            return;
+        }
+        self.number = change.number;
+        let denied = change.denied;
+        match &change.subject {
+            Subject::Certificate(issuer, serial) => {
+                let key = (self.place(*issuer), padded(serial));
+                match denied {
+                    true => self.certificates.insert(key),
+                    false => self.certificates.remove(&key),
+                };
+            }
+            Subject::Account(id) => toggle(&mut self.accounts, id, denied),
+            Subject::Device(id) => toggle(&mut self.devices, id, denied),
+            Subject::Site(name) => toggle(&mut self.sites, name, denied),
+            Subject::ApiKey(id) => toggle(&mut self.api_keys, id, denied),
+            Subject::Session(id) => toggle(&mut self.sessions, id, denied),
+        }
+    }
+
+    /// Whether a subject is denied.
+    pub fn denies(&self, subject: &Subject) -> bool {
+        match subject {
+            Subject::Certificate(issuer, serial) => self.denies_certificate(*issuer, serial),
+            Subject::Account(id) => self.accounts.contains(id),
+            Subject::Device(id) => self.devices.contains(id),
+            Subject::Site(name) => self.sites.contains(name),
+            Subject::ApiKey(id) => self.api_keys.contains(id),
+            Subject::Session(id) => self.sessions.contains(id),
+        }
+    }
+
+    fn denies_certificate(&self, issuer: IssuerId, serial: &Serial) -> bool {
+        let place = self.issuers.iter().position(|known| *known == issuer).and_then(|place| u32::try_from(place).ok());
+        place.is_some_and(|place| self.certificates.contains(&(place, padded(serial))))
+    }
+
+    /// How many are denied.
+    pub fn sizes(&self) -> Sizes {
+        Sizes {
+            certificates: self.certificates.len(),
+            accounts: self.accounts.len(),
+            devices: self.devices.len(),
+            sites: self.sites.len(),
+            api_keys: self.api_keys.len(),
+            sessions: self.sessions.len(),
+        }
+    }
+
+    /// Issuing keys are few; each entry names its own by a place among them.
+    fn place(&mut self, issuer: IssuerId) -> u32 {
+        let place = self.issuers.iter().position(|known| *known == issuer).unwrap_or_else(|| {
+            self.issuers.push(issuer);
+            self.issuers.len() - 1
+        });
+        u32::try_from(place).unwrap_or(u32::MAX)
+    }
+}
+
+fn padded(serial: &Serial) -> [u8; 20] {
+    let mut octets = [0; 20];
+    for (to, from) in octets.iter_mut().rev().zip(serial.octets().iter().rev()) {
+        *to = *from;
+    }
+    octets
+}
+
+fn toggle<T: Clone + Eq + std::hash::Hash>(all: &mut HashSet<T>, one: &T, denied: bool) {
+    if denied {
+        all.insert(one.clone());
+    } else {
+        all.remove(one);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::random::SystemEntropy;
+
+    fn subjects() -> Vec<Subject> {
+        let entropy = SystemEntropy::new();
+        let (one, other) = (IssuerId::random(&entropy), IssuerId::random(&entropy));
+        let serial = Serial::from_octets(&[1]).unwrap();
+        vec![
+            Subject::Certificate(one, serial.clone()),
+            Subject::Certificate(other, serial),
+            Subject::Certificate(one, Serial::from_octets(&[1, 0]).unwrap()),
+            Subject::Certificate(one, Serial::from_octets(&[0xff; 20]).unwrap()),
+            Subject::Account(AccountId::random(&entropy)),
+            Subject::Device(DeviceId::random(&entropy)),
+            Subject::Site("line-3".parse().unwrap()),
+            Subject::ApiKey("a".to_owned()),
+            Subject::Session("a".to_owned()),
+        ]
+    }
+
+    proptest! {
+        /// The last word on each subject counts, whatever came before, and changes told again change nothing.
+        #[test]
+        fn the_last_change_of_each_subject_counts(changes in proptest::collection::vec((0_usize..9, any::<bool>()), 0..60)) {
+            let subjects = subjects();
+            let (mut denied, mut last) = (DeniedSet::default(), HashMap::new());
+            let changes: Vec<Change> = changes.into_iter().zip(1..).map(|((which, denied), number)| {
+                last.insert(which, denied);
+                Change { number, subject: subjects[which].clone(), denied }
+            }).collect();
+            changes.iter().for_each(|change| denied.apply(change));
+            changes.iter().for_each(|change| denied.apply(change));
+            for (which, subject) in subjects.iter().enumerate() {
+                prop_assert_eq!(denied.denies(subject), last.get(&which).copied().unwrap_or(false), "{:?}", subject);
+            }
+            prop_assert_eq!(denied.number(), u64::try_from(changes.len()).unwrap());
+            let sizes = denied.sizes();
+            let all = sizes.certificates + sizes.accounts + sizes.devices + sizes.sites + sizes.api_keys + sizes.sessions;
+            prop_assert_eq!(all, last.values().filter(|denied| **denied).count());
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! Certificates that a selection means: how many there are and where, and which ones are left to be revoked.
+
+use std::fmt::Write as _;
+
+use pki_core::ids::{CertificateId, DeviceId, DeviceName, ProfileName, SiteName};
+use pki_core::issuance::record::CertificateRecord;
+use pki_core::revocation::Reason;
+use pki_core::revocation::selection::{Condition, Moment, NamePattern, Selection, Side, Test};
+use pki_core::time::Timestamp;
+
+use crate::certificates::load::load;
+use crate::certificates::{NameFilter, TABLE, select};
+use crate::error::StoreError;
+use crate::tx::Tx;
+use crate::{dialect, sql};
+use crate::value::{Fields, Row, Value};
+
+/// The CA's own TLS certificate is no part of any set: without it nobody could ask for a new one.
+const NOT_OWN: &str = "NOT (c.source = 'api' AND c.profile = 'ca-server')";
+
+/// A set that is to be revoked.
+#[derive(Debug, Clone)]
+pub struct Target<'a> {
+    /// Which certificates.
+    pub selection: &'a Selection,
+    /// With which reason: it decides what revoked ones are still to be changed.
+    pub reason: Option<Reason>,
+    /// As of this time: what has ended before is left out.
+    pub now: Timestamp,
+    /// None that was made later than this one.
+    pub up_to: CertificateId,
+}
+
+/// What becomes of a certificate of a set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Fate {
+    /// It is to be revoked, or its reason to be changed.
+    Affected,
+    /// It is revoked already.
+    Already,
+    /// It is being signed.
+    Planned,
+    /// It has ended.
+    Expired,
+}
+
+/// Certificates of one site and profile with one fate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Their site.
+    pub site: SiteName,
+    /// Their profile.
+    pub profile: ProfileName,
+    /// What becomes of them.
+    pub fate: Fate,
+    /// How many.
+    pub count: u64,
+}
+
+/// Conditions of a statement and their values.
+struct Where {
+    sql: String,
+    values: Vec<Value<'static>>,
+}
+
+impl Where {
+    fn new() -> Self {
+        Self { sql: NOT_OWN.to_owned(), values: Vec::new() }
+    }
+
+    /// The placeholder of a value.
+    fn put(&mut self, value: impl Into<Value<'static>>) -> String {
+        self.values.push(value.into());
+        format!("${}", self.values.len())
+    }
+
+    fn and(&mut self, condition: &str) {
+        // writing into a String cannot fail
+        let _ = write!(self.sql, " AND {condition}");
+    }
+
+    fn of(tx: &Tx<'_>, target: &Target<'_>) -> Self {
+        let mut all = Self::selecting(tx, target.selection);
+        let end = all.put(Value::text(target.up_to));
+        all.and(&format!("c.id <= {end}"));
+        all
+    }
+
+    pub(super) fn selecting(tx: &Tx<'_>, selection: &Selection) -> Self {
+        let mut all = Self::new();
+        for condition in selection.conditions() {
+            all.condition(tx, condition);
+        }
+        all
+    }
+
+    fn condition(&mut self, tx: &Tx<'_>, condition: &Condition) {
+        let test = self.test(tx, &condition.test);
+        // what is unknown of a certificate, as the device of one that has none, is not equal to anything
+        self.and(&if condition.negated { format!("NOT COALESCE(({test}), FALSE)") } else { test });
+    }
+
+    fn test(&mut self, tx: &Tx<'_>, test: &Test) -> String {
+        match test {
+            Test::Issuer(issuer) => {
+                let (id, name) = (self.put(issuer.clone()), self.put(issuer.clone()));
+                format!("c.issuer_id IN (SELECT id FROM issuer WHERE id = {id} OR name = {name})")
+            }
+            Test::Profile(name) => format!("c.profile = {}", self.put(Value::text(name))),
+            Test::Site(name) => format!("c.site_id = {}", self.put(Value::text(name))),
+            Test::Device(name) => {
+                format!("c.device_id IN (SELECT id FROM device WHERE name = {})", self.put(Value::text(name)))
+            }
+            Test::Label { key, value } => {
+                let (key, value) = (self.put(key.clone()), self.put(value.clone()));
+                let member = dialect::member(tx, "labels");
+                format!("c.device_id IN (SELECT id FROM device WHERE ({member} {key}) = {value})")
+            }
+            Test::Name(pattern) => {
+                let (first, last) = filter(pattern).range();
+                let (first, last) = (self.put(first), self.put(last));
+                format!("c.id IN (SELECT certificate_id FROM certificate_name WHERE token >= {first} AND token < {last})")
+            }
+            Test::Reason(None) => "(c.state = 'revoked' AND c.revocation_reason IS NULL)".to_owned(),
+            Test::Reason(Some(reason)) => format!("c.revocation_reason = {}", self.put(u32::from(reason.code()))),
+            Test::Time { moment, side, at } => {
+                let column = match moment {
+                    Moment::Issued => "c.created_at",
+                    Moment::Expires => "c.not_after",
+                    Moment::Revoked => "c.revoked_at",
+                };
+                format!("{column} {} {}", if *side == Side::After { ">=" } else { "<" }, self.put(*at))
+            }
+        }
+    }
+
+    /// The decision of `pki_core::revocation::step`, as far as it finds the rows to be decided on.
+    fn affected(&mut self, target: &Target<'_>) -> String {
+        let code = target.reason.map_or(-1, |reason| i64::from(reason.code()));
+        let (code, same) = (self.put(code), self.put(code));
+        format!(
+            "(c.state = 'issued' OR (c.state = 'revoked' AND COALESCE(c.revocation_reason, -1) <> {code} \
+             AND (c.revocation_reason = 6 OR {same} = 1)))"
+        )
+    }
+}
+
+pub(super) fn filter(pattern: &NamePattern) -> NameFilter {
+    match pattern {
+        NamePattern::Exact(name) => NameFilter::Exact(name.clone()),
+        NamePattern::Beginning(name) => NameFilter::Prefix(name.clone()),
+        NamePattern::Domain(name) => NameFilter::Domain(name.clone()),
+    }
+}
+
+/// The conditions of a selection, for statements whose certificates are called `c`.
+pub(crate) fn conditions(tx: &Tx<'_>, selection: &Selection) -> (String, Vec<Value<'static>>) {
+    let Where { sql, values } = Where::selecting(tx, selection);
+    (sql, values)
+}
+
+/// How many certificates of a set are where, and what becomes of them.
+pub async fn count(tx: &mut Tx<'_>, target: &Target<'_>) -> Result<Vec<Group>, StoreError> {
+    let mut all = Where::of(tx, target);
+    let (affected, now) = (all.affected(target), all.put(target.now));
+    let sql = format!(
+        "SELECT c.site_id, c.profile, CASE WHEN c.not_after < {now} THEN 'expired' WHEN c.state = 'planned' THEN 'planned' \
+         WHEN {affected} THEN 'affected' ELSE 'already' END AS fate, COUNT(*) FROM certificate c WHERE {} \
+         GROUP BY c.site_id, c.profile, fate ORDER BY c.site_id, c.profile",
+        all.sql
+    );
+    tx.rows(sql, &all.values).await?.into_iter().map(load_group).collect()
+}
+
+/// The devices that hold most of what a set affects, the most first, and how many hold any; none is what no device holds.
+pub async fn count_by_device(
+    tx: &mut Tx<'_>,
+    target: &Target<'_>,
+    limit: u32,
+) -> Result<(Vec<(Option<DeviceName>, u64)>, u64), StoreError> {
+    let mut all = Where::of(tx, target);
+    let (affected, now) = (all.affected(target), all.put(target.now));
+    let limit = all.put(limit);
+    let sql = format!(
+        "SELECT d.name, g.many, g.holders FROM (SELECT c.device_id, COUNT(*) AS many, COUNT(*) OVER () AS holders \
+         FROM certificate c WHERE {} AND {affected} AND c.not_after >= {now} GROUP BY c.device_id) AS g \
+         LEFT JOIN device d ON d.id = g.device_id ORDER BY g.many DESC, d.name LIMIT {limit}",
+        all.sql
+    );
+    let mut holders = 0;
+    let mut rows = Vec::new();
+    for row in tx.rows(sql, &all.values).await? {
+        let mut fields = row.fields(TABLE);
+        rows.push((fields.maybe_parse()?, whole(&mut fields)?));
+        holders = whole(&mut fields)?;
+    }
+    Ok((rows, holders))
+}
+
+/// The ids of what a set affects behind `after`, oldest first.
+pub async fn affected(
+    tx: &mut Tx<'_>,
+    target: &Target<'_>,
+    after: Option<CertificateId>,
+    limit: u32,
+) -> Result<Vec<CertificateId>, StoreError> {
+    let mut all = Where::of(tx, target);
+    let (affected, now) = (all.affected(target), all.put(target.now));
+    let (after, limit) = (all.put(crate::after(after)), all.put(limit));
+    let sql = format!(
+        "SELECT c.id FROM certificate c WHERE {} AND {affected} AND c.not_after >= {now} AND c.id > {after} \
+         ORDER BY c.id LIMIT {limit}",
+        all.sql
+    );
+    tx.rows(sql, &all.values).await?.into_iter().map(|row| row.fields(TABLE).id()).collect()
+}
+
+/// The newest certificate there is: a set that is planned now ends with it.
+pub async fn newest(tx: &mut Tx<'_>) -> Result<Option<CertificateId>, StoreError> {
+    let row = tx.row("SELECT MAX(id) FROM certificate", &[]).await?;
+    row.map_or(Ok(None), |row| row.fields(TABLE).maybe_parse())
+}
+
+/// How many of a set are being signed: they can be revoked a moment later.
+pub async fn count_planned(tx: &mut Tx<'_>, target: &Target<'_>) -> Result<u64, StoreError> {
+    let all = Where::of(tx, target);
+    let sql = format!("SELECT COUNT(*) FROM certificate c WHERE {} AND c.state = 'planned'", all.sql);
+    counted(tx.row(sql, &all.values).await?)
+}
+
+/// How many certificates could be revoked at all: what a set that means everything affects.
+pub async fn count_in_force(tx: &mut Tx<'_>, now: Timestamp) -> Result<u64, StoreError> {
+    let sql =
+        format!("SELECT COUNT(*) FROM certificate c WHERE {NOT_OWN} AND c.state = 'issued' AND c.not_after >= $1");
+    counted(tx.row(sql, &[now.into()]).await?)
+}
+
+/// The certificates of these ids, oldest first; nobody else changes them before the transaction ends.
+pub async fn hold_many(tx: &mut Tx<'_>, ids: &[CertificateId]) -> Result<Vec<CertificateRecord>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    // in one order, so that no two transactions wait for each other
+    let sql = format!(
+        concat!(select!("WHERE id IN"), " ({}) ORDER BY id{}"),
+        sql::repeated("$1", ids.len()),
+        dialect::alone(tx)
+    );
+    let values: Vec<Value<'_>> = sql::padded(ids).map(Value::text).collect();
+    tx.rows(sql, &values).await?.into_iter().map(load).collect()
+}
+
+/// The ids of a device's certificates behind `after`, oldest first.
+pub async fn ids_of_device(
+    tx: &mut Tx<'_>,
+    device: DeviceId,
+    after: Option<CertificateId>,
+    limit: u32,
+) -> Result<Vec<CertificateId>, StoreError> {
+    let sql = "SELECT id FROM certificate WHERE device_id = $1 AND id > $2 ORDER BY id LIMIT $3";
+    let rows = tx.rows(sql, &[Value::text(device), crate::after(after), limit.into()]).await?;
+    rows.into_iter().map(|row| row.fields(TABLE).id()).collect()
+}
+
+fn counted(row: Option<Row>) -> Result<u64, StoreError> {
+    whole(&mut row.ok_or_else(|| StoreError::fault("counting had no answer"))?.fields(TABLE))
+}
+
+fn whole(fields: &mut Fields) -> Result<u64, StoreError> {
+    Ok(u64::try_from(fields.int()?).unwrap_or(0))
+}
+
+fn load_group(row: Row) -> Result<Group, StoreError> {
+    let mut fields = row.fields(TABLE);
+    let (site, profile) = (fields.parse()?, fields.parse()?);
+    let fate = match fields.text()?.as_str() {
+        "affected" => Fate::Affected,
+        "already" => Fate::Already,
+        "planned" => Fate::Planned,
+        "expired" => Fate::Expired,
+        other => return Err(fields.corrupt(format!("no fate is called `{other}`"))),
+    };
+    Ok(Group { site, profile, fate, count: whole(&mut fields)? })
+}
