@@ -86,6 +86,7 @@ pub async fn build(config: &Config, passphrase: Passphrase, own: Vec<std::net::S
         metrics,
     }));
     policy::begin(&ctx).await?;
+    ctx.denied.catch_up(&ctx.store).await?;
     let validator = Arc::new(validator(config, own)?);
     let own = OwnCertificate::start(&ctx, &config.dir, config.external.own_names()).await?;
     let root_crl = RootCrlWatch::new(config.ca.root.crl.clone(), ctx.now());

@@ -102,6 +102,7 @@ pub async fn serve(
     tasks.spawn(serve_plain(listeners.operations, operations, tasks.clone()));
     tasks.spawn(serve_admin(listeners.admin, admin, tasks.clone()));
     tasks.spawn(jobs::run(Arc::clone(&http.ctx), Arc::clone(&app.validator), tasks.clone()));
+    tasks.spawn(jobs::run_denied(Arc::clone(&http.ctx), tasks.clone()));
     tasks.spawn(jobs::run_pruning(Arc::clone(&http.ctx), app.retention, tasks.clone()));
     tasks.spawn(app.policies.run(Arc::clone(&http.ctx), hangup, tasks.clone()));
     tasks.spawn(jobs::run_schedule(Arc::clone(&http.ctx), app.chores, tasks.clone()));

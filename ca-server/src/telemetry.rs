@@ -2,8 +2,10 @@
 
 pub mod policy;
 mod pressure;
+mod revocation;
 
 pub use pressure::Pressure;
+pub use revocation::RevocationMetrics;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -42,6 +44,8 @@ pub struct Metrics {
     validations: Family,
     /// The policy in force.
     pub policy: policy::PolicyMetrics,
+    /// Revocations, and who is denied since.
+    pub revocation: RevocationMetrics,
     /// Limits, admission and pruning.
     pub pressure: Pressure,
     /// End of the CA's own TLS certificate, Unix seconds.
@@ -123,6 +127,7 @@ impl Metrics {
             let _ = writeln!(out, "{name} {}", value.load(Ordering::Relaxed));
         }
         self.policy.render(&mut out);
+        self.revocation.render(&mut out);
         self.pressure.render(&mut out);
         out
     }

@@ -59,6 +59,9 @@ enum Command {
     /// External account keys for ACME clients that are no devices
     #[command(subcommand)]
     Eab(admin::eab::Command),
+    /// What is revoked, since when, by whom and why
+    #[command(subcommand)]
+    Revocation(admin::revocation::Command),
     /// Revocation lists
     #[command(subcommand)]
     Crl(admin::crl::Command),
@@ -104,6 +107,7 @@ fn execute(command: Command) -> Result<ExitCode, CliError> {
         Command::Profile(command) => block_on(Threads::One, command.run()),
         Command::Policy(command) => block_on(Threads::One, command.run()),
         Command::Eab(command) => block_on(Threads::One, command.run()),
+        Command::Revocation(command) => block_on(Threads::One, command.run()),
         Command::Crl(command) => block_on(Threads::One, command.run()),
         Command::Audit(command) => block_on(Threads::One, command.run()),
         Command::Status(arguments) => block_on(Threads::One, arguments.run()),

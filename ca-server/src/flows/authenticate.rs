@@ -8,6 +8,7 @@ use pki_core::acme::jws::{FlatJws, JwsError, Payload, Verified};
 use pki_core::acme::problem::{Problem, ProblemKind};
 use pki_core::device::Device;
 use pki_core::ids::AccountId;
+use pki_core::revocation::denied::Subject;
 
 use super::nonce::NonceError;
 use super::turnstile::{Holder, Passed};
@@ -66,6 +67,7 @@ pub async fn by_account(ctx: &Context, jws: FlatJws, id: AccountId) -> Result<Ac
         _ => holder,
     };
     may_act(&account, device.as_ref())?;
+    ctx.denied.refuse(&names(&account, device.as_ref()))?;
     Ok(AccountRequest { account, device, payload })
 }
 
@@ -116,6 +118,13 @@ fn may_act(account: &Account, device: Option<&Device>) -> Result<(), FlowError> 
         }
         _ => Ok(()),
     }
+}
+
+/// As whom the request comes.
+fn names(account: &Account, device: Option<&Device>) -> Vec<Subject> {
+    let mut names = vec![Subject::Account(account.id), Subject::Site(account.site.clone())];
+    names.extend(device.into_iter().flat_map(|it| [Subject::Device(it.id), Subject::Site(it.site.clone())]));
+    names
 }
 
 /// A nonce stays spent even when the flow that follows fails (protocols NON-5). The answer is the payload.

@@ -14,6 +14,7 @@ use signer::SiteKey;
 use store::Store;
 use tokio::sync::Notify;
 
+use crate::flows::denied::Denied;
 use crate::flows::handover::Handover;
 use crate::flows::issue::IssueDesk;
 use crate::flows::nonce::Nonces;
@@ -64,6 +65,8 @@ pub struct Context {
     pub addresses: Vec<String>,
     /// What operators watch.
     pub metrics: Arc<Metrics>,
+    /// Who is denied, whatever their rows say.
+    pub denied: Denied,
     /// Wakes the job worker.
     pub work: Notify,
     /// What the job worker is handed without a claim.
@@ -178,6 +181,7 @@ impl Context {
             service: parts.service,
             epoch: parts.epoch,
             addresses: parts.addresses,
+            denied: Denied::new(Arc::clone(&parts.metrics)),
             metrics: parts.metrics,
             work: Notify::new(),
             handover: parts.handover,

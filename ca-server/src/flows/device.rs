@@ -1,31 +1,25 @@
-//! Devices: register, hand out tokens, take out of service.
+//! Devices: register, hand out tokens, show. They end in [`super::take_out`].
 
 use std::time::Duration;
 
 use api::token::{EnrolmentToken, Secret};
-use pki_core::acme::account::AccountStatus;
 use pki_core::acme::problem::ProblemKind;
 use pki_core::audit::AuditEvent;
 use pki_core::device::{Device, DeviceState, EabKeyState, NewDevice};
 use pki_core::ids::{DeviceId, DeviceName};
-use pki_core::issuance::record::{CertificateRecord, CertificateState, Revocation};
+use pki_core::issuance::record::CertificateRecord;
 use pki_core::policy::Nameless;
 use pki_core::policy::decide::{Request, Requester};
-use pki_core::revocation::Reason;
 use pki_core::time::Timestamp;
 pub use store::devices::Filter;
-use store::{Tx, accounts, audit, certificates, devices, eab_keys};
+use store::{audit, certificates, devices, eab_keys};
 
 use super::eab::{self, NewKey};
-use super::owed::{self, Work};
 use super::record::{With, event};
 use super::{Context, FlowError};
 
 /// How long a token waits for its first use, when nobody says: devices sit in warehouses.
 pub const TOKEN_LIFE: Duration = Duration::from_secs(365 * 24 * 3600);
-
-/// Certificates of one device that can be alive at once; every other limit is reached long before.
-const MOST_CERTIFICATES: u32 = 100_000;
 
 /// A token, ready to be printed once.
 #[derive(Debug)]
@@ -164,81 +158,4 @@ pub async fn show(ctx: &Context, name: &DeviceName) -> Result<Detail, FlowError>
             Ok::<_, FlowError>(Detail { device: device.clone(), newest, conflicts })
         })
         .await
-}
-
-/// Takes a device out of service: its accounts end, its unused tokens are withdrawn, its certificates are revoked.
-pub async fn take_out(
-    ctx: &Context,
-    name: &DeviceName,
-    compromised: bool,
-    comment: Option<&str>,
-    actor: &str,
-) -> Result<usize, FlowError> {
-    match try_to_take_out(ctx, name, compromised, comment, actor).await {
-        // one of its accounts or certificates changed under our hands: decided anew
-        Err(FlowError::Conflict(_)) => try_to_take_out(ctx, name, compromised, comment, actor).await,
-        outcome => outcome,
-    }
-}
-
-/// The device's row is changed first. Whoever issues to it holds that row, so a certificate is either in sight here or
-/// is not released any more.
-async fn try_to_take_out(
-    ctx: &Context,
-    name: &DeviceName,
-    compromised: bool,
-    comment: Option<&str>,
-    actor: &str,
-) -> Result<usize, FlowError> {
-    let device = find(ctx, name).await?;
-    let now = ctx.now();
-    let (state, reason) = match compromised {
-        true => (DeviceState::Compromised { at: now }, Reason::KeyCompromise),
-        false => (DeviceState::Retired { at: now }, Reason::CessationOfOperation),
-    };
-    let (lists, job) = (Work::PublishCrl(ctx.issuing.id), owed::fresh(ctx));
-    let action = if compromised { "device.revoke" } else { "device.retire" };
-    let taken = event(ctx, actor, action, format_args!("device:{}", device.id))
-        .with("name", name)
-        .with("comment", comment.unwrap_or_default());
-    let revoked = ctx
-        .store
-        .write_held(async move |tx| {
-            let id = device.id;
-            devices::update(tx, &Device { state, ..device.clone() }).await?;
-            end_access(tx, id, now).await?;
-            let alive = list_alive(tx, id, now).await?;
-            lists.owe_once(tx, job, now).await?;
-            audit::append(tx, &taken.clone().with("certificates", alive.len())).await?;
-            let revocation = Revocation { at: now, reason: Some(reason) };
-            certificates::revoke_many(tx, &alive.iter().collect::<Vec<_>>(), &revocation).await?;
-            Ok::<_, FlowError>(alive.len())
-        })
-        .await?;
-    ctx.work.notify_one();
-    Ok(revoked)
-}
-
-/// Its accounts end, its unused tokens are withdrawn.
-async fn end_access(tx: &mut Tx<'_>, device: DeviceId, now: Timestamp) -> Result<(), FlowError> {
-    for account in accounts::list_for_device(tx, device).await? {
-        if account.status != AccountStatus::Revoked {
-            accounts::update(tx, &account.revoke()?).await?;
-        }
-    }
-    for key in eab_keys::list_for_device(tx, device).await? {
-        if matches!(key.state, EabKeyState::Unused { .. }) {
-            eab_keys::revoke(tx, key.id, now).await?;
-        }
-    }
-    Ok(())
-}
-
-/// What is to be revoked.
-async fn list_alive(tx: &mut Tx<'_>, device: DeviceId, now: Timestamp) -> Result<Vec<CertificateRecord>, FlowError> {
-    let filter =
-        certificates::Filter { device: Some(device), expires_from: Some(now), ..certificates::Filter::default() };
-    let mut found = certificates::list(tx, &filter, None, MOST_CERTIFICATES).await?;
-    found.retain(|record| matches!(record.state, CertificateState::Issued { .. }));
-    Ok(found)
 }

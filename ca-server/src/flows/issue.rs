@@ -8,25 +8,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use failpoint::failpoint;
-use pki_core::acme::account::AccountStatus;
 use pki_core::acme::order::{Order, OrderState};
 use pki_core::acme::problem::{Problem, ProblemKind};
 use pki_core::audit::AuditEvent;
-use pki_core::device::DeviceState;
 use pki_core::ids::CertificateId;
-use pki_core::issuance::record::{CertificateRecord, CertificateState, Revocation};
+use pki_core::issuance::record::{CertificateRecord, CertificateState};
 use pki_core::issuance::seal::{Sealed, seal};
 use pki_core::policy::Commit;
 use pki_core::policy::profile::ProfileLimits;
-use pki_core::revocation::Reason;
 use pki_core::time::Timestamp;
 use pki_core::x509::key::SignatureAlgorithm;
 use signer::{KeyId, Purpose, Signer};
 use std::sync::atomic::Ordering;
-use store::{Tx, accounts, audit, certificates, devices, orders};
+use store::{Tx, audit, certificates, orders};
 
-use super::owed::Work;
+use super::denied::after_commit;
+use super::owed::{self, Work};
 use super::record::{With, event};
+use super::standing::{find_inactive, holders, require_active, withdraw};
 use super::{Context, FlowError, held};
 
 /// How much later than the request's own end the job begins.
@@ -83,6 +82,7 @@ pub async fn record(
 ) -> Result<Recorded, FlowError> {
     let id = plan.id;
     let now = ctx.now();
+    ctx.denied.refuse(&holders(&plan))?;
     // The request itself has until then; a job that is due earlier would only sign the same once more.
     let due = now + ctx.limits.signing_deadline + HEAD_START;
     let planned = event(ctx, actor, "certificate.plan", format_args!("certificate:{id}"))
@@ -128,7 +128,10 @@ pub async fn finish(ctx: &Context, recorded: Recorded) -> Result<Finished, FlowE
     };
     let sealed = sign(ctx, &recorded.plan, tbs).await?;
     failpoint!("ca.issue.after_sign");
-    let released = release(ctx, &recorded, &sealed).await;
+    let released = match ctx.denied.refuse(&holders(&recorded.plan)) {
+        Ok(()) => release(ctx, &recorded, &sealed).await,
+        Err(_) => Err(FlowError::Conflict("its holder is denied".to_owned())),
+    };
     failpoint!("ca.issue.after_release");
     match released {
         Ok(finished) => {
@@ -195,11 +198,12 @@ async fn decide_release(
     doubt: FlowError,
 ) -> Result<Finished, FlowError> {
     let (id, now, der, row) = (plan.id, ctx.now(), sealed.der().to_vec(), plan.clone());
+    let (denied, job) = (ctx.denied.denies(&holders(&plan)), owed::fresh(ctx));
     let (kept, withdrawn) = (issued(ctx, &plan, true), issued(ctx, &plan, false));
     let outcome = ctx
         .store
         .write_held(async move |tx| {
-            let released = find_inactive(tx, &row).await?.is_none();
+            let released = find_inactive(tx, &row).await?.is_none() && !denied;
             certificates::mark_issued(tx, id, &der, row.version).await?;
             let order = match row.order {
                 Some(order) => orders::find(tx, order).await?,
@@ -208,14 +212,17 @@ async fn decide_release(
             settle_order(tx, order, released).await?;
             audit::append(tx, if released { &kept } else { &withdrawn }).await?;
             Work::FinishIssuance(id).done(tx).await?;
-            if !released {
-                withdraw(tx, id, now).await?;
-            }
-            Ok::<_, FlowError>(released)
+            if released { Ok(None) } else { withdraw(tx, id, (now, job)).await.map(Some) }
         })
         .await;
     match outcome {
-        Ok(released) => count(ctx, released),
+        Ok(withdrawn) => {
+            count(ctx, withdrawn.is_none());
+            if let Some(reason) = withdrawn {
+                ctx.metrics.revocation.revoked(Some(reason), 1);
+                after_commit(ctx).await;
+            }
+        }
         Err(FlowError::Conflict(_) | FlowError::Unavailable { .. } | FlowError::Internal(_)) => {}
         Err(error) => return Err(error),
     }
@@ -247,32 +254,6 @@ async fn already_finished(ctx: &Context, certificate: CertificateRecord) -> Resu
     Ok(Finished { certificate, order, released })
 }
 
-/// Both the recording and the releasing transaction hold who asked: a revocation in between wins.
-async fn require_active(tx: &mut Tx<'_>, plan: &CertificateRecord) -> Result<(), FlowError> {
-    if let Some(account) = plan.account {
-        accounts::require_valid(tx, account).await?;
-    }
-    if let Some(device) = plan.device {
-        devices::require_in_service(tx, device).await?;
-    }
-    Ok(())
-}
-
-/// Who of account and device is out of service, held.
-async fn find_inactive(tx: &mut Tx<'_>, plan: &CertificateRecord) -> Result<Option<&'static str>, FlowError> {
-    if let Some(id) = plan.account
-        && accounts::hold(tx, id).await? != Some(AccountStatus::Valid)
-    {
-        return Ok(Some("account"));
-    }
-    if let Some(id) = plan.device
-        && !devices::hold(tx, id).await?.is_some_and(DeviceState::is_in_service)
-    {
-        return Ok(Some("device"));
-    }
-    Ok(None)
-}
-
 /// Tells a plan that somebody else was faster with from one whose holder lost the right to it.
 async fn refuse_inactive(ctx: &Context, plan: &CertificateRecord) -> Result<(), FlowError> {
     let plan = plan.clone();
@@ -280,14 +261,6 @@ async fn refuse_inactive(ctx: &Context, plan: &CertificateRecord) -> Result<(), 
         Some(who) => Err(FlowError::problem(ProblemKind::Unauthorized, format!("the {who} was taken out of service"))),
         None => Ok(()),
     }
-}
-
-async fn withdraw(tx: &mut Tx<'_>, id: CertificateId, now: Timestamp) -> Result<(), FlowError> {
-    let record = certificates::find(tx, id).await?;
-    let record = record.ok_or_else(|| FlowError::Internal(format!("certificate {id} vanished")))?;
-    let revocation = Revocation { at: now, reason: Some(Reason::CessationOfOperation) };
-    certificates::revoke(tx, &record, &revocation).await?;
-    Ok(())
 }
 
 /// The order as it is stored then.

@@ -1,7 +1,8 @@
 //! Work that a transaction owes: written in the same transaction, done by a job (`crate::jobs`).
 
 use pki_core::acme::jwk::Thumbprint;
-use pki_core::ids::{CertificateId, ChallengeId, IssuerId, JobId};
+use pki_core::ids::{CertificateId, ChallengeId, DeviceId, IssuerId, JobId};
+use pki_core::revocation::Reason;
 use pki_core::time::Timestamp;
 use store::jobs::{self, Job, Lease, NewJob};
 use store::{StoreError, Tx};
@@ -17,6 +18,8 @@ pub enum Work {
     FinishIssuance(CertificateId),
     /// Publish the revocation lists of an issuing key.
     PublishCrl(IssuerId),
+    /// Revoke what certificates are left of a device that was taken out of service.
+    RevokeDevice(DeviceId, Reason),
 }
 
 impl Work {
@@ -26,6 +29,7 @@ impl Work {
             Self::ValidateChallenge(..) => "validate-challenge",
             Self::FinishIssuance(_) => "finish-issuance",
             Self::PublishCrl(_) => "publish-crl",
+            Self::RevokeDevice(..) => "revoke-device",
         }
     }
 
@@ -35,6 +39,7 @@ impl Work {
             Self::ValidateChallenge(id, Some(key)) => format!("{id} {key}"),
             Self::FinishIssuance(id) => id.to_string(),
             Self::PublishCrl(id) => id.to_string(),
+            Self::RevokeDevice(id, reason) => format!("{id} {}", reason.name()),
         }
     }
 
@@ -47,6 +52,10 @@ impl Work {
             }
             "finish-issuance" => job.subject.parse().ok().map(Self::FinishIssuance),
             "publish-crl" => job.subject.parse().ok().map(Self::PublishCrl),
+            "revoke-device" => {
+                let (id, reason) = job.subject.split_once(' ')?;
+                Some(Self::RevokeDevice(id.parse().ok()?, Reason::from_name(reason)?))
+            }
             _ => None,
         }
     }
@@ -57,12 +66,26 @@ impl Work {
             Self::ValidateChallenge(id, _) => Some(id.job()),
             Self::FinishIssuance(id) => id.to_string().parse().ok(),
             Self::PublishCrl(id) => id.to_string().parse().ok(),
+            Self::RevokeDevice(id, _) => id.to_string().parse().ok(),
         }
     }
 
     /// Writes the work down, to be done at `run_at` or later.
     pub(super) async fn owe(self, tx: &mut Tx<'_>, run_at: Timestamp, now: Timestamp) -> Result<(), StoreError> {
         let Some(id) = self.id() else { return Ok(()) };
+        let subject = self.subject();
+        let job = NewJob { id, kind: self.kind(), subject: &subject, run_at, created_at: now, lease: None };
+        jobs::insert(tx, &job).await
+    }
+
+    /// Writes the work down under an id that whoever does it before knows.
+    pub(super) async fn owe_as(
+        self,
+        tx: &mut Tx<'_>,
+        id: JobId,
+        run_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let subject = self.subject();
         let job = NewJob { id, kind: self.kind(), subject: &subject, run_at, created_at: now, lease: None };
         jobs::insert(tx, &job).await

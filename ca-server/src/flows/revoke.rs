@@ -1,15 +1,17 @@
-//! Revocation, asked for by ACME clients (RFC 8555 section 7.6) and administrators.
+//! Revocation, asked for by ACME clients (RFC 8555 section 7.6).
 
 use std::sync::atomic::Ordering;
 
+use failpoint::failpoint;
 use pki_core::acme::authorization::Authorization;
 use pki_core::acme::problem::ProblemKind;
-use pki_core::issuance::record::{CertificateRecord, CertificateState, Revocation};
+use pki_core::issuance::record::{CertificateRecord, Revocation};
 use pki_core::revocation::{Reason, Revoker, authorise};
 use pki_core::x509::certificate::Certificate;
 use store::{audit, authorizations, certificates};
 
 use super::authenticate::{AccountRequest, KeyRequest};
+use super::denied::after_commit;
 use super::owed::{self, Work};
 use super::record::{With, event};
 use super::{Context, FlowError};
@@ -85,23 +87,8 @@ async fn proven(
         .await
 }
 
-/// An administrator revokes; doing it again changes nothing.
-pub async fn by_administrator(
-    ctx: &Context,
-    record: &CertificateRecord,
-    reason: Option<Reason>,
-    comment: Option<&str>,
-    actor: &str,
-) -> Result<(), FlowError> {
-    if matches!(record.state, CertificateState::Revoked { .. }) {
-        return Ok(());
-    }
-    let code = reason.map(|reason| i64::from(reason.code()));
-    let revocation = authorise(record, Revoker::Administrator, code, ctx.now())?;
-    write(ctx, record, revocation, comment, actor).await
-}
-
-async fn write(
+/// Stores a revocation that was decided.
+pub(super) async fn write(
     ctx: &Context,
     record: &CertificateRecord,
     revocation: Revocation,
@@ -109,11 +96,12 @@ async fn write(
     actor: &str,
 ) -> Result<(), FlowError> {
     let (record, now) = (record.clone(), ctx.now());
-    let (lists, job) = (Work::PublishCrl(ctx.issuing.id), owed::fresh(ctx));
+    let (lists, job) = (Work::PublishCrl(record.issuer), owed::fresh(ctx));
     let revoked = event(ctx, actor, "certificate.revoke", format_args!("certificate:{}", record.id))
         .with("serial", &record.serial)
         .with("reason", revocation.reason.unwrap_or(Reason::Unspecified).name())
         .with("comment", comment.unwrap_or_default());
+    let reason = revocation.reason;
     ctx.store
         .write_held(async move |tx| {
             lists.owe_once(tx, job, now).await?;
@@ -122,7 +110,9 @@ async fn write(
             Ok::<_, FlowError>(())
         })
         .await?;
+    failpoint!("ca.revoke.after_commit");
     ctx.metrics.certificates_revoked.fetch_add(1, Ordering::Relaxed);
-    ctx.work.notify_one();
+    ctx.metrics.revocation.revoked(reason, 1);
+    after_commit(ctx).await;
     Ok(())
 }

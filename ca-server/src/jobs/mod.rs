@@ -1,11 +1,13 @@
 //! Work that survives a crash: a row is handed over or claimed, run, and finished in the transaction of its effect, or tried
 //! again.
 
+mod denied;
 mod lanes;
 mod prune;
 mod schedule;
 mod validate;
 
+pub use denied::run as run_denied;
 pub use prune::run as run_pruning;
 pub use schedule::{Chores, run as run_schedule};
 
@@ -20,7 +22,7 @@ use tokio::time::MissedTickBehavior;
 use self::lanes::Lanes;
 use crate::flows::handover::Validation;
 use crate::flows::owed::Work;
-use crate::flows::{Context, FlowError, crl, issue};
+use crate::flows::{Context, FlowError, crl, issue, take_out};
 use crate::tasks::Tasks;
 use crate::validation::Validator;
 
@@ -110,6 +112,7 @@ impl Worker {
                     Some(Work::ValidateChallenge(id, key)) => validate::resume(ctx, looking, &job, (id, key)).await,
                     Some(Work::FinishIssuance(certificate)) => finish_issuance(ctx, &job, certificate).await,
                     Some(Work::PublishCrl(issuer)) => publish_crl(ctx, &job, issuer).await,
+                    Some(Work::RevokeDevice(device, reason)) => revoke_device(ctx, &job, device, reason).await,
                     None => Err(FlowError::Internal(format!("this version does not know jobs of kind {}", job.kind))),
                 };
                 (job, outcome)
@@ -153,6 +156,16 @@ async fn finish_issuance(ctx: &Context, job: &Job, certificate: pki_core::ids::C
 
 async fn publish_crl(ctx: &Context, job: &Job, issuer: pki_core::ids::IssuerId) -> Result<(), FlowError> {
     crl::publish(ctx, issuer).await?;
+    finish(ctx, job.id).await
+}
+
+async fn revoke_device(
+    ctx: &Context,
+    job: &Job,
+    device: pki_core::ids::DeviceId,
+    reason: pki_core::revocation::Reason,
+) -> Result<(), FlowError> {
+    take_out::resume(ctx, device, reason).await?;
     finish(ctx, job.id).await
 }
 

@@ -101,22 +101,30 @@ pub async fn newest(tx: &mut Tx<'_>, subject: &str, limit: u32) -> Result<Vec<Au
     tx.rows(sql, &[subject.into(), limit.into()]).await?.into_iter().map(load).collect()
 }
 
-/// The newest event of one action for each of these subjects that has one.
+/// The newest event of these actions for each of these subjects that has one; the first action before the others.
 pub async fn newest_of(
     tx: &mut Tx<'_>,
-    action: &str,
+    actions: &[&str],
     subjects: &[String],
 ) -> Result<HashMap<String, AuditEvent>, StoreError> {
     if subjects.is_empty() {
         return Ok(HashMap::new());
     }
-    let mut sql = "SELECT id, action, subject, bytes FROM audit_event WHERE action = $1 AND subject IN (".to_owned();
-    sql::renumber(&mut sql, &sql::repeated("$1", subjects.len()), 1);
-    sql.push_str(") ORDER BY id");
-    let values: Vec<Value<'_>> =
-        std::iter::once(action.into()).chain(sql::padded(subjects).map(Value::from)).collect();
-    let events = tx.rows(sql, &values).await?.into_iter().map(load);
-    events.map(|event| event.map(|event| (event.subject.clone(), event))).collect()
+    let sql = format!(
+        "SELECT id, action, subject, bytes FROM audit_event WHERE subject IN ({}) ORDER BY id",
+        sql::repeated("$1", subjects.len())
+    );
+    let values: Vec<Value<'_>> = sql::padded(subjects).map(Value::from).collect();
+    let rank = |event: &AuditEvent| actions.iter().position(|action| *action == event.action);
+    let mut newest: HashMap<String, AuditEvent> = HashMap::new();
+    for row in tx.rows(sql, &values).await? {
+        let event = load(row)?;
+        let Some(place) = rank(&event) else { continue };
+        if newest.get(&event.subject).and_then(rank).is_none_or(|before| place <= before) {
+            newest.insert(event.subject.clone(), event);
+        }
+    }
+    Ok(newest)
 }
 
 fn load(row: Row) -> Result<AuditEvent, StoreError> {

@@ -135,11 +135,7 @@ pub async fn list_expired(tx: &mut Tx<'_>, now: Timestamp, limit: u32) -> Result
 }
 
 /// The pending and ready orders of an account, oldest first; they are this transaction's until it ends.
-pub async fn hold_open_of_account(
-    tx: &mut Tx<'_>,
-    account: AccountId,
-    limit: u32,
-) -> Result<Vec<Order>, StoreError> {
+pub async fn hold_open_of_account(tx: &mut Tx<'_>, account: AccountId, limit: u32) -> Result<Vec<Order>, StoreError> {
     let sql = format!(
         "{}{}",
         select!("WHERE account_id = $1 AND state IN ('pending', 'ready') ORDER BY id LIMIT $2"),

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use api::admin::{DeviceRequest, DeviceView, EnrolmentConflict, LabelRequest, RevokeDevice, TokenRequest, TokenView};
+use api::admin::{
+    DeviceRequest, DeviceView, EnrolmentConflict, LabelRequest, RevokeDevice, TakenOutView, TokenRequest, TokenView,
+};
 use clap::{Args, Subcommand};
 use pki_core::device::{LabelChange, LabelSelector, Labels};
 use signer::durable::{self, Existing};
@@ -27,7 +29,7 @@ pub(in crate::cli) enum Command {
     Token(Token),
     /// Take a device out of service; its certificates are revoked
     Retire(One),
-    /// Take out a device that is in wrong hands; its certificates are revoked as compromised
+    /// Take out a device that is in wrong hands, with its certificates, accounts, open orders and tokens
     Revoke(Revoke),
 }
 
@@ -114,7 +116,10 @@ pub(in crate::cli) struct Token {
 pub(in crate::cli) struct Revoke {
     /// The device
     name: String,
-    /// Reason of RFC 5280, such as keyCompromise
+    /// What it is from now on: compromised or retired
+    #[arg(long, default_value = "compromised", value_parser = ["compromised", "retired"])]
+    state: String,
+    /// Reason of RFC 5280 for its certificates [default: keyCompromise, or cessationOfOperation when it is retired]
     #[arg(long)]
     reason: Option<String>,
     /// Why, for the audit log
@@ -133,18 +138,35 @@ impl Command {
             Self::Label(label) => label.run().await,
             Self::Token(token) => token.run().await,
             Self::Retire(one) => {
-                let device: DeviceView =
-                    one.client()?.post(&path(&one.name, "/retire"), &serde_json::json!({})).await?;
-                show(&one.admin, &device)
+                let out: TakenOutView = one.client()?.post(&path(&one.name, "/retire"), &serde_json::json!({})).await?;
+                tell(&one.admin, &out)
             }
             Self::Revoke(revoke) => {
-                let body = RevokeDevice { reason: revoke.reason, comment: revoke.comment };
-                let device: DeviceView =
-                    Client::of(&revoke.admin.dir)?.post(&path(&revoke.name, "/revoke"), &body).await?;
-                show(&revoke.admin, &device)
+                let Revoke { name, state, reason, comment, admin } = revoke;
+                let body = RevokeDevice { state: Some(state), reason, comment };
+                let out: TakenOutView = Client::of(&admin.dir)?.post(&path(&name, "/revoke"), &body).await?;
+                tell(&admin, &out)
             }
         }
     }
+}
+
+/// What was taken out, and that nothing was.
+fn tell(admin: &Admin, out: &TakenOutView) -> Result<(), CliError> {
+    if !out.changed {
+        let state = output::word(&out.device.state);
+        let since = output::maybe(out.device.state_since.as_ref());
+        output::note(&format!("nothing was changed: {} is {state} since {since}", out.device.name));
+    }
+    if out.goes_on {
+        output::note("it is out of service; the rest of its certificates is being revoked in the background");
+    }
+    if admin.output.output == Format::Json {
+        return output::json(out);
+    }
+    show(admin, &out.device)?;
+    let TakenOutView { certificates, accounts, orders, .. } = out;
+    output::print(&format!("revoked: {certificates} certificates; ended: {accounts} accounts, {orders} open orders\n"))
 }
 
 impl Add {

@@ -6,6 +6,7 @@ pub(super) mod crl;
 pub(super) mod device;
 pub(super) mod eab;
 pub(super) mod profile;
+pub(super) mod revocation;
 pub(super) mod status;
 
 /// A time span in the largest unit that fits.

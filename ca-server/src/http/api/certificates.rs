@@ -3,17 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::admin::{CertificateView, Page, PageQuery, ReplaceAllRequest, ReplaceAllView, RevokeRequest};
+use api::admin::{
+    CertificateView, Page, PageQuery, ReleaseRequest, ReplaceAllRequest, ReplaceAllView, RevokeRequest, RevokedView,
+};
 use axum::Json;
 use axum::extract::{Query, State};
-use pki_core::acme::problem::ProblemKind;
-use pki_core::ids::{CertificateId, Serial};
-use pki_core::revocation::Reason;
+use pki_core::acme::problem::{Problem, ProblemKind};
+use pki_core::ids::CertificateId;
+use pki_core::revocation::reference::Reference;
 
 use super::super::extract::Segment;
 use super::super::{Http, HttpError};
+use super::revocations::reason;
 use super::{Administrator, Body, parse, view};
-use crate::flows::{inventory, renewal_info, revoke as flow};
+use crate::flows::inventory::{self, Listed};
+use crate::flows::renewal_info;
+use crate::flows::revoke_one::{self, Why};
 
 pub(super) async fn list(
     State(http): State<Arc<Http>>,
@@ -31,33 +36,54 @@ pub(super) async fn list(
 pub(super) async fn show(
     State(http): State<Arc<Http>>,
     _: Administrator,
-    Segment(serial): Segment,
+    Segment(reference): Segment,
 ) -> Result<Json<CertificateView>, HttpError> {
-    let serial: Serial = parse(&serial, "serial")?;
-    let found = inventory::find(&http.ctx, &serial).await?;
+    let found = find(&http, &reference, None).await?;
     Ok(Json(view::certificate(&found, http.ctx.now(), true)))
+}
+
+/// By serial number or SHA-256; `sha256` is what it must have besides.
+async fn find(http: &Http, reference: &str, sha256: Option<&str>) -> Result<Listed, HttpError> {
+    let found = inventory::find(&http.ctx, &parse(reference, "certificate")?).await?;
+    let actual = found.record.state.der().map(view::sha256);
+    match sha256 {
+        Some(wanted) if actual.as_deref() != Some(&wanted.to_ascii_lowercase()) => {
+            let detail = "this CA has issued a certificate of that serial number, but not this one";
+            Err(Problem::new(ProblemKind::Malformed, detail).with_status(404).into())
+        }
+        _ => Ok(found),
+    }
 }
 
 pub(super) async fn revoke(
     State(http): State<Arc<Http>>,
     who: Administrator,
-    Segment(serial): Segment,
+    Segment(reference): Segment,
     Body(request): Body<RevokeRequest>,
-) -> Result<Json<CertificateView>, HttpError> {
-    let serial: Serial = parse(&serial, "serial")?;
-    let reason = match request.reason.as_deref() {
-        None => None,
-        Some(name) => Some(Reason::from_name(name).ok_or_else(|| {
-            let detail = format!(
-                "`{name}` is not a reason of RFC 5280, such as keyCompromise, superseded or cessationOfOperation"
-            );
-            HttpError::new(ProblemKind::BadRevocationReason, detail)
-        })?),
-    };
-    let found = inventory::find(&http.ctx, &serial).await?;
-    flow::by_administrator(&http.ctx, &found.record, reason, request.comment.as_deref(), &who.actor()).await?;
-    let found = inventory::find(&http.ctx, &serial).await?;
-    Ok(Json(view::certificate(&found, http.ctx.now(), true)))
+) -> Result<Json<RevokedView>, HttpError> {
+    let reason = reason(request.reason.as_deref())?;
+    let found = find(&http, &reference, request.sha256.as_deref()).await?;
+    let why = Why { reason, comment: request.comment.as_deref(), actor: &who.actor() };
+    let changed = revoke_one::revoke(&http.ctx, found.record.id, why).await?;
+    again(&http, &found, changed).await
+}
+
+pub(super) async fn release(
+    State(http): State<Arc<Http>>,
+    who: Administrator,
+    Segment(reference): Segment,
+    Body(request): Body<ReleaseRequest>,
+) -> Result<Json<RevokedView>, HttpError> {
+    let found = find(&http, &reference, request.sha256.as_deref()).await?;
+    let id = found.record.id;
+    let changed = revoke_one::release(&http.ctx, id, request.comment.as_deref(), &who.actor()).await?;
+    again(&http, &found, changed).await
+}
+
+/// The certificate as it stands now.
+async fn again(http: &Http, found: &Listed, changed: bool) -> Result<Json<RevokedView>, HttpError> {
+    let found = inventory::find(&http.ctx, &Reference::Serial(vec![found.record.serial.clone()])).await?;
+    Ok(Json(RevokedView { changed, certificate: view::certificate(&found, http.ctx.now(), true) }))
 }
 
 /// Renewal information asks all clients to renew (RFC 9773 section 4.2).

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::admin::{DeviceQuery, DeviceRequest, DeviceView, LabelRequest, Page, RevokeDevice, TokenRequest, TokenView};
+use api::admin::{
+    DeviceQuery, DeviceRequest, DeviceView, LabelRequest, Page, RevokeDevice, TakenOutView, TokenRequest, TokenView,
+};
 use api::token::Secret;
 use axum::Json;
 use axum::extract::{Query, State};
@@ -15,9 +17,12 @@ use pki_core::x509::name::parse_ip;
 
 use super::super::extract::Segment;
 use super::super::{Http, HttpError};
+use super::revocations::reason;
 use super::{Administrator, Body, parse, view};
 use crate::flows::device::{self, Filter, Token};
 use crate::flows::label;
+use crate::flows::revoke_one::Why;
+use crate::flows::take_out::{self, End};
 
 pub(super) async fn add(
     State(http): State<Arc<Http>>,
@@ -108,8 +113,9 @@ pub(super) async fn retire(
     State(http): State<Arc<Http>>,
     who: Administrator,
     Segment(name): Segment,
-) -> Result<Json<DeviceView>, HttpError> {
-    take_out(&http, who, &name, false, None).await
+) -> Result<Json<TakenOutView>, HttpError> {
+    let why = Why { reason: None, comment: None, actor: &who.actor() };
+    take_out(&http, &name, End::Retired, why).await
 }
 
 pub(super) async fn revoke(
@@ -117,19 +123,31 @@ pub(super) async fn revoke(
     who: Administrator,
     Segment(name): Segment,
     Body(request): Body<RevokeDevice>,
-) -> Result<Json<DeviceView>, HttpError> {
-    take_out(&http, who, &name, true, request.comment).await
+) -> Result<Json<TakenOutView>, HttpError> {
+    let end = match request.state.as_deref() {
+        None | Some("compromised") => End::Compromised,
+        Some("retired") => End::Retired,
+        Some(other) => {
+            let detail = format!("`{other}` is no state of a device that is out of service: compromised or retired");
+            return Err(HttpError::new(ProblemKind::Malformed, detail));
+        }
+    };
+    let reason = reason(request.reason.as_deref())?;
+    let why = Why { reason, comment: request.comment.as_deref(), actor: &who.actor() };
+    take_out(&http, &name, end, why).await
 }
 
-async fn take_out(
-    http: &Http,
-    who: Administrator,
-    name: &str,
-    compromised: bool,
-    comment: Option<String>,
-) -> Result<Json<DeviceView>, HttpError> {
+async fn take_out(http: &Http, name: &str, end: End, why: Why<'_>) -> Result<Json<TakenOutView>, HttpError> {
     let name: DeviceName = parse(name, "name")?;
-    device::take_out(&http.ctx, &name, compromised, comment.as_deref(), &who.actor()).await?;
+    let out = take_out::take_out(&http.ctx, &name, end, why).await?;
     let detail = device::show(&http.ctx, &name).await?;
-    Ok(Json(view::device(&detail.device, detail.newest.as_ref())))
+    let many = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    Ok(Json(TakenOutView {
+        changed: out.changed,
+        certificates: many(out.certificates),
+        accounts: many(out.accounts),
+        orders: many(out.orders),
+        goes_on: out.goes_on,
+        device: view::device(&detail.device, detail.newest.as_ref()),
+    }))
 }

@@ -8,6 +8,7 @@ mod certificates;
 mod devices;
 mod eab;
 mod overview;
+mod revocations;
 mod view;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use axum::http::request::Parts;
 use axum::middleware;
 use axum::routing::{get, post};
 use pki_core::acme::problem::ProblemKind;
+use pki_core::revocation::denied::Subject;
 use serde::de::DeserializeOwned;
 
 use super::{Http, HttpError, detach};
@@ -44,9 +46,13 @@ impl Administrator {
 impl FromRequestParts<Arc<Http>> for Administrator {
     type Rejection = HttpError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, HttpError> {
+    async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, HttpError> {
         let who = parts.extensions.get::<Administrator>().copied();
-        who.ok_or_else(|| HttpError::new(ProblemKind::Unauthorized, "administration is done through the local socket"))
+        let who = who.ok_or_else(|| {
+            HttpError::new(ProblemKind::Unauthorized, "administration is done through the local socket")
+        })?;
+        http.ctx.denied.refuse(&[Subject::Session(who.actor())])?;
+        Ok(who)
     }
 }
 
@@ -77,6 +83,10 @@ pub fn administration(http: &Arc<Http>) -> Router<Arc<Http>> {
         .route("/api/v1/certificates", get(certificates::list))
         .route("/api/v1/certificates/{serial}", get(certificates::show))
         .route("/api/v1/certificates/{serial}/revoke", post(certificates::revoke))
+        .route("/api/v1/certificates/{serial}/release", post(certificates::release))
+        .route("/api/v1/revocations", get(revocations::list))
+        .route("/api/v1/revocations/plan", post(revocations::plan))
+        .route("/api/v1/revocations/run", post(revocations::run))
         .route("/api/v1/replace-all", post(certificates::replace_all))
         .route("/api/v1/eab-keys", get(eab::list).post(eab::create))
         .route("/api/v1/eab-keys/{kid}/revoke", post(eab::revoke))

@@ -34,6 +34,10 @@ pub(super) fn hex(octets: &[u8]) -> String {
     HEXLOWER.encode(octets)
 }
 
+pub(super) fn sha256(der: &[u8]) -> String {
+    hex(digest(&SHA256, der).as_ref())
+}
+
 pub(super) fn device(device: &Device, newest: Option<&CertificateRecord>) -> DeviceView {
     let (state, since) = match device.state {
         DeviceState::Registered => (DeviceStateView::Registered, None),
@@ -88,7 +92,7 @@ pub(super) fn certificate(listed: &Listed, now: Timestamp, with_pem: bool) -> Ce
         device: listed.device.as_ref().map(ToString::to_string),
         account: record.account.map(|id| id.to_string()),
         source: record.source.as_str().to_owned(),
-        sha256: record.state.der().map(|der| hex(digest(&SHA256, der).as_ref())),
+        sha256: record.state.der().map(sha256),
         spki_sha256: hex(&record.spki_sha256),
         confirmed_at: record.confirmed_at.map(Timestamp::rfc3339),
         pem: record.state.der().filter(|_| with_pem).map(|der| pem::encode("CERTIFICATE", der)),

@@ -1,4 +1,4 @@
-//! `ca-server cert list|show|revoke`.
+//! `ca-server cert list|show|replace-all`.
 
 use serde::{Deserialize, Serialize};
 
@@ -90,16 +90,4 @@ pub struct ReplaceAllView {
     pub from: String,
     /// All of them by then.
     pub until: String,
-}
-
-/// `POST /api/v1/certificates/{id}/revoke`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct RevokeRequest {
-    /// A name of RFC 5280 section 5.3.1, as `keyCompromise`; none is written when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// Why, for the audit log.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub comment: Option<String>,
 }

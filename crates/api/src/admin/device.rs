@@ -146,6 +146,9 @@ pub struct TokenView {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RevokeDevice {
+    /// `compromised`, which is what is meant when nobody says, or `retired`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
     /// The reason written on its certificates: a name of RFC 5280 section 5.3.1, as `keyCompromise`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

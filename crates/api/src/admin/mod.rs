@@ -9,14 +9,19 @@ mod certificate;
 mod device;
 mod eab;
 mod overview;
+mod revocation;
 
-pub use certificate::{CertificateState, CertificateView, ReplaceAllRequest, ReplaceAllView, RevokeRequest};
+pub use certificate::{CertificateState, CertificateView, ReplaceAllRequest, ReplaceAllView};
 pub use device::{
     DeviceQuery, DeviceRequest, DeviceState, DeviceView, EnrolmentConflict, LabelRequest, RevokeDevice, TokenRequest,
     TokenView,
 };
 pub use eab::{EabRequest, EabSecretView, EabState, EabView};
 pub use overview::{AuditView, CrlView, IssuerView, PolicyFailureView, PolicyView, ProfileView, Status};
+pub use revocation::{
+    ReleaseRequest, RevocationQuery, RevocationView, RevokeRequest, RevokedView, RunRequest, RunView, SetDevice,
+    SetGroup, SetPlan, SetRequest, TakenOutView,
+};
 
 /// One page of a listing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -91,6 +91,11 @@ impl DeniedSet {
         }
     }
 
+    /// Everything up to a number is known: the rows of what changed last are forgotten by now.
+    pub fn advance(&mut self, number: u64) {
+        self.number = self.number.max(number);
+    }
+
     /// Whether a subject is denied.
     pub fn denies(&self, subject: &Subject) -> bool {
         match subject {

@@ -3,6 +3,7 @@
 mod authorise;
 pub mod denied;
 mod reason;
+pub mod reference;
 pub mod selection;
 mod step;
 

@@ -203,7 +203,9 @@ fn test(field: &str, value: &str) -> Result<Test, SelectionError> {
         "name" => Test::Name(NamePattern::parse(value).map_err(wrong)?),
         "reason" if value.eq_ignore_ascii_case("none") => Test::Reason(None),
         "reason" => Test::Reason(Some(Reason::from_name(value).ok_or_else(|| {
-            wrong(format!("`{value}` is not a reason of RFC 5280, such as keyCompromise or certificateHold, nor `none`"))
+            wrong(format!(
+                "`{value}` is not a reason of RFC 5280, such as keyCompromise or certificateHold, nor `none`"
+            ))
         })?)),
         _ => match field.strip_prefix("label.") {
             Some("") | None => return Err(SelectionError::NoField(field.to_owned())),

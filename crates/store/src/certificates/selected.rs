@@ -12,8 +12,8 @@ use crate::certificates::load::load;
 use crate::certificates::{NameFilter, TABLE, select};
 use crate::error::StoreError;
 use crate::tx::Tx;
-use crate::{dialect, sql};
 use crate::value::{Fields, Row, Value};
+use crate::{dialect, sql};
 
 /// The CA's own TLS certificate is no part of any set: without it nobody could ask for a new one.
 const NOT_OWN: &str = "NOT (c.source = 'api' AND c.profile = 'ca-server')";
@@ -64,10 +64,6 @@ struct Where {
 }
 
 impl Where {
-    fn new() -> Self {
-        Self { sql: NOT_OWN.to_owned(), values: Vec::new() }
-    }
-
     /// The placeholder of a value.
     fn put(&mut self, value: impl Into<Value<'static>>) -> String {
         self.values.push(value.into());
@@ -81,13 +77,14 @@ impl Where {
 
     fn of(tx: &Tx<'_>, target: &Target<'_>) -> Self {
         let mut all = Self::selecting(tx, target.selection);
+        all.and(NOT_OWN);
         let end = all.put(Value::text(target.up_to));
         all.and(&format!("c.id <= {end}"));
         all
     }
 
-    pub(super) fn selecting(tx: &Tx<'_>, selection: &Selection) -> Self {
-        let mut all = Self::new();
+    fn selecting(tx: &Tx<'_>, selection: &Selection) -> Self {
+        let mut all = Self { sql: "TRUE".to_owned(), values: Vec::new() };
         for condition in selection.conditions() {
             all.condition(tx, condition);
         }
@@ -119,7 +116,9 @@ impl Where {
             Test::Name(pattern) => {
                 let (first, last) = filter(pattern).range();
                 let (first, last) = (self.put(first), self.put(last));
-                format!("c.id IN (SELECT certificate_id FROM certificate_name WHERE token >= {first} AND token < {last})")
+                format!(
+                    "c.id IN (SELECT certificate_id FROM certificate_name WHERE token >= {first} AND token < {last})"
+                )
             }
             Test::Reason(None) => "(c.state = 'revoked' AND c.revocation_reason IS NULL)".to_owned(),
             Test::Reason(Some(reason)) => format!("c.revocation_reason = {}", self.put(u32::from(reason.code()))),
@@ -145,7 +144,7 @@ impl Where {
     }
 }
 
-pub(super) fn filter(pattern: &NamePattern) -> NameFilter {
+fn filter(pattern: &NamePattern) -> NameFilter {
     match pattern {
         NamePattern::Exact(name) => NameFilter::Exact(name.clone()),
         NamePattern::Beginning(name) => NameFilter::Prefix(name.clone()),

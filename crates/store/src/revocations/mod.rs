@@ -7,6 +7,7 @@
 
 pub mod denials;
 mod feed;
+pub mod report;
 
 use pki_core::ids::{CertificateId, IssuerId, Serial};
 use pki_core::issuance::record::{CertificateRecord, Revocation};

@@ -1,12 +1,15 @@
 //! `ca-server cert ...`
 
+mod revoke;
+mod set;
+
 use std::time::Duration;
 
-use api::admin::{CertificateView, ReplaceAllRequest, ReplaceAllView, RevokeRequest};
+use api::admin::{CertificateView, ReplaceAllRequest, ReplaceAllView};
 use clap::{Args, Subcommand};
 
 use crate::cli::args::{Admin, Format, duration};
-use crate::cli::client::{Client, encode};
+use crate::cli::client::Client;
 use crate::cli::error::CliError;
 use crate::cli::output;
 
@@ -16,8 +19,10 @@ pub(in crate::cli) enum Command {
     List(List),
     /// Show one certificate, with its chain in PEM
     Show(One),
-    /// Revoke a certificate and publish the CRL
-    Revoke(Revoke),
+    /// Revoke a certificate, or every one of a set
+    Revoke(revoke::Revoke),
+    /// End the hold of a certificate that was revoked with the reason certificateHold
+    Release(revoke::Release),
     /// Ask all clients to renew what they have now, before an issuer is rotated or after a mishap
     ReplaceAll(ReplaceAll),
 }
@@ -36,22 +41,8 @@ pub(in crate::cli) struct List {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct One {
-    /// Its serial number in hexadecimal
-    serial: String,
-    #[command(flatten)]
-    admin: Admin,
-}
-
-#[derive(Debug, Args)]
-pub(in crate::cli) struct Revoke {
-    /// Its serial number in hexadecimal
-    serial: String,
-    /// Reason of RFC 5280: keyCompromise, affiliationChanged, superseded, cessationOfOperation, privilegeWithdrawn
-    #[arg(long)]
-    reason: Option<String>,
-    /// Why, for the audit log
-    #[arg(long)]
-    comment: Option<String>,
+    /// Its serial number (hexadecimal or decimal), its SHA-256 fingerprint, or a file with it (PEM or DER)
+    certificate: String,
     #[command(flatten)]
     admin: Admin,
 }
@@ -73,14 +64,11 @@ impl Command {
         match self {
             Self::List(list) => list.run().await,
             Self::Show(one) => {
-                let path = format!("/api/v1/certificates/{}", encode(&one.serial));
+                let path = revoke::Named::read(&one.certificate)?.path("");
                 show(&one.admin, &Client::of(&one.admin.dir)?.get(&path).await?)
             }
-            Self::Revoke(revoke) => {
-                let path = format!("/api/v1/certificates/{}/revoke", encode(&revoke.serial));
-                let body = RevokeRequest { reason: revoke.reason, comment: revoke.comment };
-                show(&revoke.admin, &Client::of(&revoke.admin.dir)?.post(&path, &body).await?)
-            }
+            Self::Revoke(revoke) => revoke.run().await,
+            Self::Release(release) => release.run().await,
             Self::ReplaceAll(all) => {
                 let body = ReplaceAllRequest { within_seconds: all.within.as_secs(), comment: all.comment };
                 let view: ReplaceAllView = Client::of(&all.admin.dir)?.post("/api/v1/replace-all", &body).await?;

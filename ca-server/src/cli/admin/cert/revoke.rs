@@ -1,0 +1,132 @@
+//! `ca-server cert revoke|release` for one certificate.
+
+use std::path::Path;
+
+use api::admin::{ReleaseRequest, RevokeRequest, RevokedView};
+use clap::Args;
+use data_encoding::HEXLOWER;
+use pki_core::revocation::reference::Reference;
+use pki_core::x509::certificate::Certificate;
+use pki_core::x509::pem;
+
+use super::set::Set;
+use super::show;
+use crate::cli::args::Admin;
+use crate::cli::client::{Client, encode};
+use crate::cli::error::CliError;
+use crate::cli::output;
+
+/// The largest file that can be one certificate with its chain.
+const MAX_FILE: u64 = 256 * 1024;
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["certificate", "conditions"]))]
+pub(in crate::cli) struct Revoke {
+    /// Its serial number (hexadecimal or decimal), its SHA-256 fingerprint, or a file with it (PEM or DER)
+    certificate: Option<String>,
+    #[command(flatten)]
+    set: Set,
+    /// Reason of RFC 5280: keyCompromise, affiliationChanged, superseded, cessationOfOperation, privilegeWithdrawn; or
+    /// certificateHold, which `cert release` undoes
+    #[arg(long)]
+    reason: Option<String>,
+    /// Why, for the audit log
+    #[arg(long)]
+    comment: Option<String>,
+    #[command(flatten)]
+    admin: Admin,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Release {
+    /// Its serial number (hexadecimal or decimal), its SHA-256 fingerprint, or a file with it (PEM or DER)
+    certificate: String,
+    /// Why, for the audit log
+    #[arg(long)]
+    comment: Option<String>,
+    #[command(flatten)]
+    admin: Admin,
+}
+
+/// One certificate as the CA is asked for it.
+pub(super) struct Named {
+    /// Serial number or SHA-256.
+    pub(super) reference: String,
+    /// What it must have besides, when it came as a file.
+    pub(super) sha256: Option<String>,
+}
+
+impl Named {
+    /// A file is looked at first; whatever is not one is a number.
+    pub(super) fn read(text: &str) -> Result<Self, CliError> {
+        let path = Path::new(text);
+        if path.is_file() {
+            return Self::of_file(path);
+        }
+        match Reference::parse(text) {
+            Ok(_) => Ok(Self { reference: text.to_owned(), sha256: None }),
+            Err(error) => Err(CliError::Usage(format!("{error}, and there is no file of that name"))),
+        }
+    }
+
+    fn of_file(path: &Path) -> Result<Self, CliError> {
+        let failed = |why: String| CliError::Failed(format!("{}: {why}", path.display()));
+        let length = path.metadata().map_err(|error| failed(error.to_string()))?.len();
+        if length > MAX_FILE {
+            return Err(failed(format!("{length} octets are no certificate")));
+        }
+        let octets = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
+        let certificate = match octets.starts_with(b"\x30") {
+            true => Certificate::parse(&octets).map_err(|error| failed(error.to_string()))?,
+            false => {
+                let text = String::from_utf8_lossy(&octets);
+                let found = pem::parse_pem_bundle(&text).map_err(|error| failed(error.to_string()))?;
+                // of a chain, the first is the one that is meant
+                found.into_iter().next().ok_or_else(|| failed("it holds no certificate".to_owned()))?
+            }
+        };
+        let sha256 = Some(HEXLOWER.encode(&certificate.sha256()));
+        Ok(Self { reference: certificate.serial().to_string(), sha256 })
+    }
+
+    pub(super) fn path(&self, verb: &str) -> String {
+        format!("/api/v1/certificates/{}{verb}", encode(&self.reference))
+    }
+}
+
+impl Revoke {
+    pub(super) async fn run(self) -> Result<(), CliError> {
+        let Some(certificate) = self.certificate else {
+            return self.set.run(&self.admin, self.reason, self.comment).await;
+        };
+        self.set.must_be_empty()?;
+        let named = Named::read(&certificate)?;
+        let body = RevokeRequest { reason: self.reason, comment: self.comment, sha256: named.sha256.clone() };
+        let done: RevokedView = Client::of(&self.admin.dir)?.post(&named.path("/revoke"), &body).await?;
+        if !done.changed {
+            let since = output::maybe(done.certificate.revoked_at.as_ref());
+            let reason = done.certificate.reason.as_deref().unwrap_or("without a reason");
+            output::note(&format!("nothing was changed: it is revoked since {since} ({reason})"));
+        }
+        tell(&self.admin, &done)
+    }
+}
+
+impl Release {
+    pub(super) async fn run(self) -> Result<(), CliError> {
+        let named = Named::read(&self.certificate)?;
+        let body = ReleaseRequest { comment: self.comment, sha256: named.sha256.clone() };
+        let done: RevokedView = Client::of(&self.admin.dir)?.post(&named.path("/release"), &body).await?;
+        if !done.changed {
+            output::note("nothing was changed: it is in force and not on hold");
+        }
+        tell(&self.admin, &done)
+    }
+}
+
+fn tell(admin: &Admin, done: &RevokedView) -> Result<(), CliError> {
+    match admin.output.output {
+        crate::cli::args::Format::Json => output::json(done),
+        crate::cli::args::Format::Table => show(admin, &done.certificate),
+    }
+}

@@ -1,0 +1,164 @@
+//! The denied set of this process, kept current from the database (docs/adr/0013).
+//!
+//! Every revocation and denial has a number. This process knows up to which it has read, asks for what came after it
+//! several times a second and right after every change of its own, and tells whoever listens. Permission is decided by
+//! rows in the transaction that uses it; what is here refuses sooner, and without the database.
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use pki_core::acme::problem::{Problem, ProblemKind};
+use pki_core::revocation::denied::{Change, DeniedSet, Subject};
+use store::revocations::denials::{Denial, Kind};
+use store::revocations::{self, Event, Standing};
+use store::{Store, StoreError};
+use tokio::time::Instant;
+
+use super::{Context, FlowError};
+use crate::telemetry::Metrics;
+
+/// Rows read at once.
+const PAGE: u32 = 5000;
+
+/// How long this process may go without reading before it says so: many times the pause between two looks.
+pub const STALE: Duration = Duration::from_secs(10);
+
+/// Hears of every change, in order. What it does must not wait.
+pub trait Listener: Send + Sync + std::fmt::Debug {
+    /// These changed.
+    fn heard(&self, changes: &[Change]);
+
+    /// The database is another one than it was, as after a restore: nothing that was heard counts.
+    fn forget(&self) {}
+}
+
+/// Who is denied, as far as this process has read.
+#[derive(Debug)]
+pub struct Denied {
+    set: RwLock<DeniedSet>,
+    reading: tokio::sync::Mutex<()>,
+    listeners: RwLock<Vec<Arc<dyn Listener>>>,
+    current_at: Mutex<Instant>,
+    metrics: Arc<Metrics>,
+}
+
+impl Denied {
+    /// Knows nothing yet.
+    pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
+        Self {
+            set: RwLock::default(),
+            reading: tokio::sync::Mutex::default(),
+            listeners: RwLock::default(),
+            current_at: Mutex::new(Instant::now()),
+            metrics,
+        }
+    }
+
+    /// Tells `listener` of every change from now on.
+    pub fn listen(&self, listener: Arc<dyn Listener>) {
+        self.listeners.write().unwrap_or_else(PoisonError::into_inner).push(listener);
+    }
+
+    /// The number of the last change that is known here.
+    pub fn number(&self) -> u64 {
+        self.set.read().unwrap_or_else(PoisonError::into_inner).number()
+    }
+
+    /// How long ago everything was known that the database knows.
+    pub fn lag(&self) -> Duration {
+        self.current_at.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+
+    /// Whether any of these is denied.
+    pub fn denies(&self, subjects: &[Subject]) -> bool {
+        let set = self.set.read().unwrap_or_else(PoisonError::into_inner);
+        subjects.iter().any(|subject| set.denies(subject))
+    }
+
+    /// Refuses whoever is denied, under whatever name.
+    pub fn refuse(&self, subjects: &[Subject]) -> Result<(), FlowError> {
+        if !self.denies(subjects) {
+            return Ok(());
+        }
+        let detail = "access was withdrawn; ask the administrator of this CA";
+        Err(Problem::new(ProblemKind::Unauthorized, detail).with_status(401).into())
+    }
+
+    /// Reads whatever is new; the number it has come to. One reader at a time, so that changes come in their order.
+    pub async fn catch_up(&self, store: &Store) -> Result<u64, FlowError> {
+        let _reading = self.reading.lock().await;
+        let begun = Instant::now();
+        let head = store.look(async |tx| Ok::<_, StoreError>(revocations::head(tx).await?)).await?;
+        if head < self.number() {
+            tracing::warn!(
+                head,
+                "the numbers of revocations went back: the database is another one; all are read again"
+            );
+            *self.set.write().unwrap_or_else(PoisonError::into_inner) = DeniedSet::default();
+            self.each_listener(|listener| listener.forget());
+        }
+        while self.number() < head {
+            let from = self.number();
+            let events =
+                store.scan(async move |tx| Ok::<_, StoreError>(revocations::since(tx, from, PAGE).await?)).await?;
+            self.take_in(&events, head)?;
+        }
+        *self.current_at.lock().unwrap_or_else(PoisonError::into_inner) = begun;
+        let set = self.set.read().unwrap_or_else(PoisonError::into_inner);
+        self.metrics.revocation.denied(set.number(), set.sizes(), begun);
+        Ok(set.number())
+    }
+
+    fn take_in(&self, events: &[Event], head: u64) -> Result<(), FlowError> {
+        let changes = events.iter().map(change).collect::<Result<Vec<_>, _>>()?;
+        {
+            let mut set = self.set.write().unwrap_or_else(PoisonError::into_inner);
+            changes.iter().for_each(|change| set.apply(change));
+            if changes.is_empty() {
+                // the last changes are of rows that are forgotten by now
+                set.advance(head);
+            }
+        }
+        self.each_listener(|listener| listener.heard(&changes));
+        Ok(())
+    }
+
+    fn each_listener(&self, tell: impl Fn(&dyn Listener)) {
+        let listeners = self.listeners.read().unwrap_or_else(PoisonError::into_inner);
+        listeners.iter().for_each(|listener| tell(listener.as_ref()));
+    }
+}
+
+fn change(event: &Event) -> Result<Change, FlowError> {
+    match event {
+        Event::Certificate(entry) => {
+            let certificate = &entry.change;
+            let subject = Subject::Certificate(certificate.issuer, certificate.serial.clone());
+            let denied = matches!(certificate.standing, Standing::Revoked(_));
+            Ok(Change { number: entry.number, subject, denied })
+        }
+        Event::Denial(denial) => {
+            Ok(Change { number: denial.number, subject: subject(denial)?, denied: denial.is_denied })
+        }
+    }
+}
+
+fn subject(denial: &Denial) -> Result<Subject, FlowError> {
+    let bad = |error: pki_core::ids::BadId| FlowError::Internal(format!("denial {}: {error}", denial.number));
+    Ok(match denial.kind {
+        Kind::Account => Subject::Account(denial.subject.parse().map_err(bad)?),
+        Kind::Device => Subject::Device(denial.subject.parse().map_err(bad)?),
+        Kind::Site => Subject::Site(denial.subject.parse().map_err(bad)?),
+        Kind::ApiKey => Subject::ApiKey(denial.subject.clone()),
+        Kind::Session => Subject::Session(denial.subject.clone()),
+    })
+}
+
+/// After a commit of this process: what it has changed is in force here before anybody is answered. When that can not be
+/// read the next look brings it.
+pub(super) async fn after_commit(ctx: &Context) {
+    if let Err(error) = ctx.denied.catch_up(&ctx.store).await {
+        tracing::warn!(%error, "a revocation is stored, and is taken in with the next look");
+    }
+    ctx.work.notify_one();
+}

@@ -1,0 +1,91 @@
+//! Revoking and releasing one certificate, asked for by an administrator. Doing it again changes nothing and says so.
+
+use pki_core::acme::problem::{Problem, ProblemKind};
+use pki_core::device::DeviceState;
+use pki_core::ids::CertificateId;
+use pki_core::issuance::record::CertificateRecord;
+use pki_core::revocation::{self, Reason, Release, Status};
+use store::{Tx, audit, certificates, devices};
+
+use super::denied::after_commit;
+use super::owed::{self, Work};
+use super::record::{With, event};
+use super::{Context, FlowError, revoke};
+
+/// Why, and by whom.
+#[derive(Debug, Clone, Copy)]
+pub struct Why<'a> {
+    /// What lists tell.
+    pub reason: Option<Reason>,
+    /// What the audit log keeps besides.
+    pub comment: Option<&'a str>,
+    /// Who asked.
+    pub actor: &'a str,
+}
+
+/// Revokes a certificate; false when it is revoked already and stays as it is.
+pub async fn revoke(ctx: &Context, id: CertificateId, why: Why<'_>) -> Result<bool, FlowError> {
+    match try_to_revoke(ctx, id, why).await {
+        // Somebody else was faster: decided anew, on the certificate as it is now.
+        Err(FlowError::Conflict(_)) => try_to_revoke(ctx, id, why).await,
+        outcome => outcome,
+    }
+}
+
+async fn try_to_revoke(ctx: &Context, id: CertificateId, why: Why<'_>) -> Result<bool, FlowError> {
+    let record = load(ctx, id).await?;
+    let step = revocation::step(&Status::from(&record.state), record.not_after, why.reason, ctx.now());
+    let Some(revocation) = step.of_one()? else { return Ok(false) };
+    revoke::write(ctx, &record, revocation, why.comment, why.actor).await?;
+    Ok(true)
+}
+
+/// Ends the hold of a certificate; false when it is in force anyway.
+pub async fn release(ctx: &Context, id: CertificateId, comment: Option<&str>, actor: &str) -> Result<bool, FlowError> {
+    match try_to_release(ctx, id, comment, actor).await {
+        Err(FlowError::Conflict(_)) => try_to_release(ctx, id, comment, actor).await,
+        outcome => outcome,
+    }
+}
+
+async fn try_to_release(
+    ctx: &Context,
+    id: CertificateId,
+    comment: Option<&str>,
+    actor: &str,
+) -> Result<bool, FlowError> {
+    let record = load(ctx, id).await?;
+    if revocation::release(&Status::from(&record.state))? == Release::InForce {
+        return Ok(false);
+    }
+    let (now, lists, job) = (ctx.now(), Work::PublishCrl(record.issuer), owed::fresh(ctx));
+    let released = event(ctx, actor, "certificate.release", format_args!("certificate:{id}"))
+        .with("serial", &record.serial)
+        .with("comment", comment.unwrap_or_default());
+    ctx.store
+        .write_held(async move |tx| {
+            require_device(tx, &record).await?;
+            lists.owe_once(tx, job, now).await?;
+            audit::append(tx, &released).await?;
+            certificates::release(tx, &record, now).await?;
+            Ok::<_, FlowError>(())
+        })
+        .await?;
+    after_commit(ctx).await;
+    Ok(true)
+}
+
+/// A device that is out of service gets nothing back, also when that happens at the same moment.
+async fn require_device(tx: &mut Tx<'_>, record: &CertificateRecord) -> Result<(), FlowError> {
+    let Some(device) = record.device else { return Ok(()) };
+    if devices::hold(tx, device).await?.is_some_and(DeviceState::is_in_service) {
+        return Ok(());
+    }
+    let detail = "the device of the certificate is out of service; its certificates stay revoked";
+    Err(Problem::new(ProblemKind::Malformed, detail).with_status(409).into())
+}
+
+async fn load(ctx: &Context, id: CertificateId) -> Result<CertificateRecord, FlowError> {
+    let found = ctx.store.look(async move |tx| Ok::<_, FlowError>(certificates::find(tx, id).await?)).await?;
+    found.ok_or_else(|| FlowError::not_found("certificate"))
+}

@@ -1,0 +1,158 @@
+//! Revoking a set: a plan that tells what it would mean, then batches, each a transaction of its own. A batch that is asked
+//! for again finds what is left, so a set that was broken off goes on where it stood.
+
+use std::sync::atomic::Ordering;
+
+use failpoint::failpoint;
+use pki_core::acme::problem::{Problem, ProblemKind};
+use pki_core::ids::{CertificateId, DeviceName, EventId};
+use pki_core::revocation::Reason;
+use pki_core::revocation::selection::Selection;
+use store::audit;
+pub use store::certificates::selected::Fate;
+use store::certificates::selected::{self, Group, Target};
+
+use super::denied::after_commit;
+use super::record::{With, event};
+use super::revoke_one::Why;
+use super::sweep::{BATCH, Sweep};
+use super::{Context, FlowError};
+
+/// Devices that a plan names.
+const DEVICES: u32 = 20;
+
+/// What revoking a set would mean.
+#[derive(Debug)]
+pub struct Plan {
+    /// The newest certificate that is looked at; none when there are no certificates at all.
+    pub up_to: Option<CertificateId>,
+    /// What becomes of how many, by site and profile.
+    pub groups: Vec<Group>,
+    /// The devices that hold most of what is affected; none is what no device holds.
+    pub devices: Vec<(Option<DeviceName>, u64)>,
+    /// How many devices hold any of it.
+    pub holders: u64,
+    /// Whether nothing would be left in force.
+    pub is_everything: bool,
+}
+
+impl Plan {
+    /// How many certificates have this fate.
+    pub fn count(&self, fate: Fate) -> u64 {
+        self.groups.iter().filter(|group| group.fate == fate).map(|group| group.count).sum()
+    }
+}
+
+/// What is to be revoked, as a plan has shown it.
+#[derive(Debug)]
+pub struct Order<'a> {
+    /// Which certificates.
+    pub selection: Selection,
+    /// Why, and by whom.
+    pub why: Why<'a>,
+    /// As the plan said.
+    pub up_to: CertificateId,
+    /// How many it is about to affect, by whoever asks; wanted when it is everything.
+    pub count: Option<u64>,
+    /// What the first batch was answered; none for that one.
+    pub set: Option<EventId>,
+    /// Where the last batch ended.
+    pub after: Option<CertificateId>,
+}
+
+/// What a batch has done.
+#[derive(Debug)]
+pub struct Batch {
+    /// The name of the whole.
+    pub set: EventId,
+    /// How many certificates it has revoked.
+    pub revoked: usize,
+    /// Where it ended; none when nothing is left behind it.
+    pub after: Option<CertificateId>,
+    /// At the end: how many of the set are being signed at this moment.
+    pub planned: u64,
+}
+
+/// Looks what a selection means, and changes nothing.
+pub async fn plan(ctx: &Context, selection: Selection, reason: Option<Reason>) -> Result<Plan, FlowError> {
+    let now = ctx.now();
+    ctx.store
+        .scan(async move |tx| {
+            let Some(up_to) = selected::newest(tx).await? else {
+                return Ok(Plan { up_to: None, groups: vec![], devices: vec![], holders: 0, is_everything: false });
+            };
+            let target = Target { selection: &selection, reason, now, up_to };
+            let groups = selected::count(tx, &target).await?;
+            let (devices, holders) = selected::count_by_device(tx, &target, DEVICES).await?;
+            let mut plan = Plan { up_to: Some(up_to), groups, devices, holders, is_everything: false };
+            let affected = plan.count(Fate::Affected);
+            plan.is_everything = selection.conditions().is_empty()
+                || (affected > 0 && affected >= selected::count_in_force(tx, now).await?);
+            Ok::<_, FlowError>(plan)
+        })
+        .await
+}
+
+/// Revokes the next some of a set.
+pub async fn run(ctx: &Context, order: Order<'_>) -> Result<Batch, FlowError> {
+    let (begun, set) = match order.set {
+        Some(set) => (None, set),
+        None => {
+            let begun = begin(ctx, &order).await?;
+            let set = begun.id;
+            (Some(begun), set)
+        }
+    };
+    let (selection, reason, up_to, now) = (order.selection.clone(), order.why.reason, order.up_to, ctx.now());
+    let after = order.after;
+    let (ids, planned) = ctx
+        .store
+        .scan(async move |tx| {
+            let target = Target { selection: &selection, reason, now, up_to };
+            let ids = selected::affected(tx, &target, after, BATCH).await?;
+            let is_last = ids.len() < usize::try_from(BATCH).unwrap_or(usize::MAX);
+            let planned = if is_last { selected::count_planned(tx, &target).await? } else { 0 };
+            Ok::<_, FlowError>((ids, planned))
+        })
+        .await?;
+    let next = ids.last().copied().filter(|_| ids.len() >= usize::try_from(BATCH).unwrap_or(usize::MAX));
+    let why = order.why;
+    let sweep = Sweep::new(ctx, why.reason, why.comment.unwrap_or_default(), why.actor, format!("set:{set}"));
+    let revoked = ctx
+        .store
+        .write_held(async move |tx| {
+            if let Some(begun) = &begun {
+                audit::append(tx, begun).await?;
+            }
+            sweep.revoke(tx, &ids).await
+        })
+        .await?;
+    failpoint!("ca.revoke.batch");
+    ctx.metrics.certificates_revoked.fetch_add(u64::try_from(revoked).unwrap_or(u64::MAX), Ordering::Relaxed);
+    ctx.metrics.revocation.revoked(why.reason, revoked);
+    after_commit(ctx).await;
+    Ok(Batch { set, revoked, after: next, planned })
+}
+
+/// Whoever is about to revoke everything has to know how much that is.
+async fn begin(ctx: &Context, order: &Order<'_>) -> Result<pki_core::audit::AuditEvent, FlowError> {
+    let plan = plan(ctx, order.selection.clone(), order.why.reason).await?;
+    let affected = plan.count(Fate::Affected);
+    let refuse = |detail: String| Err(Problem::new(ProblemKind::Malformed, detail).with_status(409).into());
+    match order.count {
+        Some(count) if count != affected => {
+            return refuse(format!("the set has {affected} certificates to be revoked, not {count}; look at it again"));
+        }
+        None if plan.is_everything => {
+            return refuse(format!(
+                "this revokes every certificate in force, {affected} of them; give that number to have it done"
+            ));
+        }
+        _ => {}
+    }
+    Ok(event(ctx, order.why.actor, "set.revoke", "certificates")
+        .with("where", &order.selection)
+        .with("certificates", affected)
+        .with("reason", order.why.reason.unwrap_or(Reason::Unspecified).name())
+        .with("comment", order.why.comment.unwrap_or_default()))
+}

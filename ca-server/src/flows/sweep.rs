@@ -1,0 +1,87 @@
+//! Revoking many certificates in one transaction.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use pki_core::audit::AuditEvent;
+use pki_core::ids::{CertificateId, EventId, JobId};
+use pki_core::issuance::record::{CertificateRecord, Revocation};
+use pki_core::random::Entropy;
+use pki_core::revocation::{Reason, Status, Step, step};
+use pki_core::time::Timestamp;
+use store::certificates::selected;
+use store::{Tx, audit, certificates};
+
+use super::owed::Work;
+use super::record::With;
+use super::{Context, FlowError};
+
+/// Certificates of one transaction: some ten milliseconds, for which others wait.
+pub(super) const BATCH: u32 = 500;
+
+/// Why many certificates are revoked: owned, so that a transaction can take it along.
+#[derive(Debug, Clone)]
+pub(super) struct Sweep {
+    pub(super) reason: Option<Reason>,
+    pub(super) comment: String,
+    pub(super) actor: String,
+    /// What they were revoked with, as `device:...`.
+    pub(super) cause: String,
+    now: Timestamp,
+    entropy: Arc<dyn Entropy>,
+}
+
+impl Sweep {
+    pub(super) fn new(ctx: &Context, reason: Option<Reason>, comment: &str, actor: &str, cause: String) -> Self {
+        let (now, entropy) = (ctx.now(), Arc::clone(&ctx.entropy));
+        Self { reason, comment: comment.to_owned(), actor: actor.to_owned(), cause, now, entropy }
+    }
+
+    /// Revokes those of these certificates that are not revoked so already; how many. Comes last in its transaction but for
+    /// denials (`store::revocations`).
+    pub(super) async fn revoke(&self, tx: &mut Tx<'_>, ids: &[CertificateId]) -> Result<usize, FlowError> {
+        let records = selected::hold_many(tx, ids).await?;
+        let (mut steps, mut issuers) = (BTreeMap::<_, Vec<&CertificateRecord>>::new(), BTreeSet::new());
+        for record in &records {
+            let Step::Revoke(revocation) = self.step(record) else { continue };
+            audit::append(tx, &self.event(record, &revocation)).await?;
+            issuers.insert(record.issuer);
+            steps.entry((revocation.at, revocation.reason.map(Reason::code))).or_default().push(record);
+        }
+        for issuer in issuers {
+            let job = JobId::new(self.now, self.entropy.as_ref());
+            Work::PublishCrl(issuer).owe_once(tx, job, self.now).await?;
+        }
+        let mut revoked = 0;
+        for ((at, _), records) in steps {
+            certificates::revoke_many(tx, &records, &Revocation { at, reason: self.reason }).await?;
+            revoked += records.len();
+        }
+        Ok(revoked)
+    }
+
+    fn step(&self, record: &CertificateRecord) -> Step {
+        // one that has ended is no part of a set, whatever the reason
+        if record.not_after < self.now {
+            return Step::Expired(record.not_after);
+        }
+        step(&Status::from(&record.state), record.not_after, self.reason, self.now)
+    }
+
+    fn event(&self, record: &CertificateRecord, revocation: &Revocation) -> AuditEvent {
+        let event = AuditEvent {
+            v: AuditEvent::VERSION,
+            id: EventId::new(self.now, self.entropy.as_ref()),
+            at: self.now,
+            actor: self.actor.clone(),
+            action: "certificate.revoke".to_owned(),
+            subject: format!("certificate:{}", record.id),
+            details: BTreeMap::new(),
+        };
+        event
+            .with("serial", &record.serial)
+            .with("reason", revocation.reason.unwrap_or(Reason::Unspecified).name())
+            .with("comment", &self.comment)
+            .with("with", &self.cause)
+    }
+}

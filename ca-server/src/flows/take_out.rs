@@ -1,0 +1,268 @@
+//! Taking a device out of service: it is refused from one transaction on, together with its accounts, its open orders, its
+//! tokens and its certificates. Doing it again changes nothing and says so.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use failpoint::failpoint;
+use pki_core::acme::account::{Account, AccountStatus};
+use pki_core::acme::problem::{Problem, ProblemKind};
+use pki_core::audit::AuditEvent;
+use pki_core::device::{Device, DeviceState, EabKeyState};
+use pki_core::ids::{CertificateId, DeviceId, DeviceName, JobId};
+use pki_core::revocation::Reason;
+use pki_core::time::Timestamp;
+use store::certificates::selected;
+use store::revocations::denials::{self, Kind};
+use store::{Tx, accounts, audit, devices, eab_keys, jobs, orders};
+
+use super::denied::after_commit;
+use super::device;
+use super::owed::{self, Work};
+use super::record::{With, event};
+use super::revoke_one::Why;
+use super::sweep::{BATCH, Sweep};
+use super::{Context, FlowError};
+
+/// Open orders of one account that end with it; whatever is beyond ends by its time, and nothing can be done with it.
+const MOST_ORDERS: u32 = 1000;
+
+/// How long the rest of many certificates may keep whoever asked waiting; the job goes on with it then.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// When the job begins that goes on after a crash.
+const HEAD_START: Duration = Duration::from_secs(30);
+
+/// What becomes of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It has served.
+    Retired,
+    /// It is in wrong hands.
+    Compromised,
+}
+
+impl End {
+    /// Why its certificates are revoked, when nobody says.
+    pub const fn reason(self) -> Reason {
+        match self {
+            Self::Retired => Reason::CessationOfOperation,
+            Self::Compromised => Reason::KeyCompromise,
+        }
+    }
+
+    const fn action(self) -> &'static str {
+        match self {
+            Self::Retired => "device.retire",
+            Self::Compromised => "device.revoke",
+        }
+    }
+}
+
+/// What was taken out.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TakenOut {
+    /// False when the device was out already and nothing was left to do.
+    pub changed: bool,
+    /// Certificates that were revoked.
+    pub certificates: usize,
+    /// Accounts that have ended.
+    pub accounts: usize,
+    /// Orders that have become invalid.
+    pub orders: usize,
+    /// Whether certificates are left that are being revoked.
+    pub goes_on: bool,
+}
+
+/// Takes a device out of service.
+pub async fn take_out(ctx: &Context, name: &DeviceName, end: End, why: Why<'_>) -> Result<TakenOut, FlowError> {
+    match try_to_take_out(ctx, name, end, why).await {
+        // one of its accounts or orders changed under our hands: decided anew
+        Err(FlowError::Conflict(_)) => try_to_take_out(ctx, name, end, why).await,
+        outcome => outcome,
+    }
+}
+
+/// Where a device stands then; none when it stands there already.
+fn decide(device: &Device, end: End, now: Timestamp) -> Result<Option<DeviceState>, FlowError> {
+    match (device.state, end) {
+        (DeviceState::Compromised { .. }, End::Compromised) | (DeviceState::Retired { .. }, End::Retired) => Ok(None),
+        (DeviceState::Compromised { at }, End::Retired) => {
+            let detail = format!("device {} is out of service as compromised since {at}, which says more", device.name);
+            Err(Problem::new(ProblemKind::Malformed, detail).with_status(409).into())
+        }
+        (_, End::Compromised) => Ok(Some(DeviceState::Compromised { at: now })),
+        (_, End::Retired) => Ok(Some(DeviceState::Retired { at: now })),
+    }
+}
+
+async fn try_to_take_out(ctx: &Context, name: &DeviceName, end: End, why: Why<'_>) -> Result<TakenOut, FlowError> {
+    let device = device::find(ctx, name).await?;
+    let state = decide(&device, end, ctx.now())?;
+    let reason = why.reason.unwrap_or(end.reason());
+    if reason == Reason::CertificateHold {
+        let detail = "a device is not put on hold; hold its certificates: `ca-server cert revoke --where device=NAME \
+                      --reason certificateHold`";
+        return Err(FlowError::problem(ProblemKind::BadRevocationReason, detail));
+    }
+    let id = device.id;
+    let taken = event(ctx, why.actor, end.action(), format_args!("device:{id}"))
+        .with("name", name)
+        .with("reason", reason.name())
+        .with("comment", why.comment.unwrap_or_default());
+    let first = First {
+        state,
+        taken,
+        sweep: sweep(ctx, id, reason, why.comment.unwrap_or_default(), why.actor),
+        job: owed::fresh(ctx),
+        reason,
+        now: ctx.now(),
+        device,
+    };
+    let (job, sweep) = (first.job, first.sweep.clone());
+    let (mut out, next) = ctx.store.write_held(async move |tx| first.take(tx).await).await?;
+    failpoint!("ca.device.out");
+    count(ctx, reason, out.certificates);
+    after_commit(ctx).await;
+    if next.is_some() {
+        let rest = tokio::time::timeout(PATIENCE, finish(ctx, id, sweep, next)).await;
+        out.certificates +=
+            rest.as_ref().map_or(Ok(0), |done| done.as_ref().copied().map_err(ToString::to_string)).unwrap_or(0);
+        out.goes_on = !matches!(rest, Ok(Ok(_)));
+        if !out.goes_on {
+            ctx.store.write_held(async move |tx| Ok::<_, FlowError>(jobs::finish(tx, job).await?)).await?;
+        }
+    }
+    Ok(out)
+}
+
+fn sweep(ctx: &Context, device: DeviceId, reason: Reason, comment: &str, actor: &str) -> Sweep {
+    Sweep::new(ctx, Some(reason), comment, actor, format!("device:{device}"))
+}
+
+/// The first transaction, and the one that counts.
+struct First {
+    device: Device,
+    state: Option<DeviceState>,
+    taken: AuditEvent,
+    sweep: Sweep,
+    job: JobId,
+    reason: Reason,
+    now: Timestamp,
+}
+
+impl First {
+    /// The device's row is changed first. Whoever issues to it holds that row, so a certificate is either in sight here or
+    /// is not released any more. What is numbered comes last (`store::revocations`).
+    async fn take(&self, tx: &mut Tx<'_>) -> Result<(TakenOut, Option<CertificateId>), FlowError> {
+        let id = self.device.id;
+        if let Some(state) = self.state {
+            devices::update(tx, &Device { state, ..self.device.clone() }).await?;
+        }
+        let ended = self.end_accounts(tx).await?;
+        let orders = self.end_orders(tx).await?;
+        let keys = self.end_keys(tx).await?;
+        let ids = selected::ids_of_device(tx, id, None, BATCH).await?;
+        let next = next(&ids);
+        if next.is_some() {
+            Work::RevokeDevice(id, self.reason).owe_as(tx, self.job, self.now + HEAD_START, self.now).await?;
+        }
+        if self.state.is_some() {
+            audit::append(tx, &self.taken).await?;
+        }
+        let certificates = self.sweep.revoke(tx, &ids).await?;
+        for account in &ended {
+            denials::deny(tx, Kind::Account, account.id, self.now).await?;
+        }
+        if self.state.is_some() {
+            denials::deny(tx, Kind::Device, id, self.now).await?;
+        }
+        let changed = self.state.is_some() || certificates + orders + keys + ended.len() > 0;
+        Ok((TakenOut { changed, certificates, accounts: ended.len(), orders, goes_on: false }, next))
+    }
+
+    async fn end_accounts(&self, tx: &mut Tx<'_>) -> Result<Vec<Account>, FlowError> {
+        let mut ended = Vec::new();
+        for account in accounts::list_for_device(tx, self.device.id).await? {
+            if account.status != AccountStatus::Revoked {
+                accounts::update(tx, &account.clone().revoke()?).await?;
+                ended.push(account);
+            }
+        }
+        Ok(ended)
+    }
+
+    /// Orders that are being processed fail when their certificate would be released (`super::issue`).
+    async fn end_orders(&self, tx: &mut Tx<'_>) -> Result<usize, FlowError> {
+        let detail = format!("device {} was taken out of service", self.device.name);
+        let mut ended = 0;
+        for account in accounts::list_for_device(tx, self.device.id).await? {
+            for order in orders::hold_open_of_account(tx, account.id, MOST_ORDERS).await? {
+                let problem = Problem::new(ProblemKind::Unauthorized, detail.clone());
+                orders::update(tx, &order.fail(problem)?).await?;
+                ended += 1;
+            }
+        }
+        Ok(ended)
+    }
+
+    async fn end_keys(&self, tx: &mut Tx<'_>) -> Result<usize, FlowError> {
+        let mut ended = 0;
+        for key in eab_keys::list_for_device(tx, self.device.id).await? {
+            if matches!(key.state, EabKeyState::Unused { .. }) {
+                eab_keys::revoke(tx, key.id, self.now).await?;
+                ended += 1;
+            }
+        }
+        Ok(ended)
+    }
+}
+
+/// Where the next batch begins, when this one is full.
+fn next(ids: &[CertificateId]) -> Option<CertificateId> {
+    ids.last().copied().filter(|_| ids.len() >= usize::try_from(BATCH).unwrap_or(usize::MAX))
+}
+
+/// Goes on after a crash: who asked, and why, stands in the audit event.
+pub async fn resume(ctx: &Context, device: DeviceId, reason: Reason) -> Result<(), FlowError> {
+    let subject = format!("device:{device}");
+    let found = ctx.store.look(async move |tx| Ok::<_, FlowError>(audit::newest(tx, &subject, 10).await?)).await?;
+    let told = found.iter().find(|event| ["device.revoke", "device.retire"].contains(&event.action.as_str()));
+    let actor = told.map_or("system", |event| event.actor.as_str());
+    let comment = told.and_then(|event| event.details.get("comment")).map_or("", String::as_str);
+    finish(ctx, device, sweep(ctx, device, reason, comment, actor), None).await.map(drop)
+}
+
+/// Revokes whatever a device has behind `after`, batch by batch.
+async fn finish(
+    ctx: &Context,
+    device: DeviceId,
+    sweep: Sweep,
+    mut after: Option<CertificateId>,
+) -> Result<usize, FlowError> {
+    let mut revoked = 0;
+    loop {
+        let sweep = sweep.clone();
+        let reason = sweep.reason.unwrap_or(Reason::Unspecified);
+        let (done, next) = ctx
+            .store
+            .write_held(async move |tx| {
+                let ids = selected::ids_of_device(tx, device, after, BATCH).await?;
+                Ok::<_, FlowError>((sweep.revoke(tx, &ids).await?, next(&ids)))
+            })
+            .await?;
+        failpoint!("ca.device.batch");
+        count(ctx, reason, done);
+        revoked += done;
+        after_commit(ctx).await;
+        after = next;
+        if after.is_none() {
+            return Ok(revoked);
+        }
+    }
+}
+
+fn count(ctx: &Context, reason: Reason, revoked: usize) {
+    ctx.metrics.certificates_revoked.fetch_add(u64::try_from(revoked).unwrap_or(u64::MAX), Ordering::Relaxed);
+    ctx.metrics.revocation.revoked(Some(reason), revoked);
+}

@@ -1,0 +1,224 @@
+//! `ca-server cert revoke|release`, `revocation list`: one certificate, sets of them, and what is revoked.
+
+use serde::{Deserialize, Serialize};
+
+use super::{CertificateView, DeviceView};
+
+/// `POST /api/v1/certificates/{serial or SHA-256}/revoke`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RevokeRequest {
+    /// A name of RFC 5280 section 5.3.1, as `keyCompromise`; none is written when absent. `certificateHold` can be undone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Why, for the audit log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// SHA-256 that the certificate of this serial number has to have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+}
+
+/// `POST /api/v1/certificates/{serial or SHA-256}/release`: ends a hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReleaseRequest {
+    /// Why, for the audit log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// SHA-256 that the certificate of this serial number has to have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+}
+
+/// A certificate that was to be revoked or released.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RevokedView {
+    /// False when it stood so already.
+    pub changed: bool,
+    /// The certificate as it stands now.
+    #[serde(flatten)]
+    pub certificate: CertificateView,
+}
+
+/// A device that was to be taken out of service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TakenOutView {
+    /// False when it was out already, and nothing was left to do.
+    pub changed: bool,
+    /// Certificates that were revoked.
+    pub certificates: u64,
+    /// Accounts that have ended.
+    pub accounts: u64,
+    /// Open orders that have become invalid.
+    pub orders: u64,
+    /// Whether certificates are left that are being revoked in the background.
+    pub goes_on: bool,
+    /// The device as it stands now.
+    #[serde(flatten)]
+    pub device: DeviceView,
+}
+
+/// `POST /api/v1/revocations/plan`: what revoking a set would mean.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SetRequest {
+    /// Which certificates: `profile=gateway site=home name=*.line3.test`.
+    #[serde(rename = "where")]
+    pub selection: String,
+    /// A name of RFC 5280 section 5.3.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// What revoking a set would mean.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SetPlan {
+    /// The set, as it was understood.
+    #[serde(rename = "where")]
+    pub selection: String,
+    /// Certificates that would be revoked, or whose reason would change.
+    pub affected: u64,
+    /// Certificates of the set that are revoked already.
+    pub already: u64,
+    /// Certificates of the set that are being signed at this moment; they are revoked with it.
+    pub under_way: u64,
+    /// Certificates of the set that have expired; they are left out.
+    pub expired: u64,
+    /// Whether no certificate would be left in force.
+    pub everything: bool,
+    /// The affected ones by site and profile.
+    pub groups: Vec<SetGroup>,
+    /// The devices with most of them.
+    pub devices: Vec<SetDevice>,
+    /// How many devices have any.
+    pub device_count: u64,
+    /// Hand this back to have the plan executed; absent when there are no certificates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub up_to: Option<String>,
+}
+
+/// Certificates of one site and profile.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SetGroup {
+    /// The site.
+    pub site: String,
+    /// The profile.
+    pub profile: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// Certificates of one device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SetDevice {
+    /// The device; absent for certificates of none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// How many.
+    pub count: u64,
+}
+
+/// `POST /api/v1/revocations/run`: revokes the next some of a set; asked again and again until `next` is absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RunRequest {
+    /// Which certificates.
+    #[serde(rename = "where")]
+    pub selection: String,
+    /// A name of RFC 5280 section 5.3.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Why, for the audit log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// As the plan said: nothing that was made later is revoked.
+    pub up_to: String,
+    /// How many the plan affects; wanted when that is everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+    /// As the answer to the first batch said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<String>,
+    /// [`RunView::next`] of the batch before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+/// What a batch has done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunView {
+    /// The name of the whole, in the audit log too.
+    pub set: String,
+    /// How many certificates this batch has revoked.
+    pub revoked: u64,
+    /// Where the next batch begins; absent at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    /// At the end: how many of the set are being signed at this moment; ask again from the beginning.
+    pub under_way: u64,
+}
+
+/// A revoked certificate, as `GET /api/v1/revocations` lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RevocationView {
+    /// The number of its last change: gap-free among all changes.
+    pub number: u64,
+    /// Its serial number.
+    pub serial: String,
+    /// The issuing key.
+    pub issuer: String,
+    /// Its site.
+    pub site: String,
+    /// Its profile.
+    pub profile: String,
+    /// The names in it.
+    pub names: Vec<String>,
+    /// The device that holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// Last second of its life.
+    pub not_after: String,
+    /// When it was revoked.
+    pub revoked_at: String,
+    /// Why: a name of RFC 5280 section 5.3.1; absent when none was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Who revoked it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// What they said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// What it was revoked with: `device:ID` or `set:ID`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub with: Option<String>,
+    /// The number of the complete CRL on which it first stood; absent until that is published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_crl: Option<u64>,
+    /// When that was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_crl_at: Option<String>,
+}
+
+/// Which page of the revoked ones, as query parameters.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RevocationQuery {
+    /// `next` of the page before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// How many rows at most; the server has a limit of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// Which certificates.
+    #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
+    pub selection: Option<String>,
+}
