@@ -59,6 +59,9 @@ const RENEWAL_POINTS: [&str; 15] = [
     "agent.report.sent",
 ];
 
+/// Points of the CA between a revocation and its answer.
+const REVOCATION_POINTS: [&str; 4] = ["ca.revoke.after_commit", "ca.revoke.batch", "ca.device.out", "ca.device.batch"];
+
 /// Points with a test of their own.
 const OTHER_POINTS: [&str; 2] = ["ca.init.before_publish", "agent.rollback.before_swap"];
 
@@ -76,7 +79,8 @@ fn every_point_in_the_programs_is_cut_by_a_test() {
             found.extend(points);
         }
     }
-    let lists: [&[&str]; 5] = [&CA_POINTS, &CHALLENGE_POINTS, &ENROLMENT_POINTS, &RENEWAL_POINTS, &OTHER_POINTS];
+    let lists: [&[&str]; 6] =
+        [&CA_POINTS, &CHALLENGE_POINTS, &ENROLMENT_POINTS, &RENEWAL_POINTS, &REVOCATION_POINTS, &OTHER_POINTS];
     let tested: BTreeSet<String> = lists.concat().into_iter().map(str::to_owned).collect();
     assert_eq!(found, tested);
 }

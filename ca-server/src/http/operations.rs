@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use super::Http;
+use crate::flows::denied::STALE;
 use crate::flows::health;
 
 /// All routes of the operations listener.
@@ -23,7 +24,10 @@ async fn ready(State(http): State<Arc<Http>>) -> Response {
         return (StatusCode::SERVICE_UNAVAILABLE, "not ready: starting or shutting down\n").into_response();
     }
     match health::check(&http.ctx).await {
-        Ok(()) => format!("ready\n{}", policy_detail(&http)).into_response(),
+        Ok(()) => match denied_detail(&http) {
+            Ok(detail) => format!("ready\n{detail}{}", policy_detail(&http)).into_response(),
+            Err(detail) => (StatusCode::SERVICE_UNAVAILABLE, detail).into_response(),
+        },
         Err(error) => {
             tracing::warn!(%error, "not ready");
             (StatusCode::SERVICE_UNAVAILABLE, "not ready: the database does not answer\n").into_response()
@@ -40,6 +44,17 @@ fn policy_detail(http: &Http) -> String {
         http.ctx.policy().revision(),
         fault.message
     )
+}
+
+/// A server that can not read who was revoked elsewhere steps aside for one that can (docs/adr/0013).
+fn denied_detail(http: &Http) -> Result<String, String> {
+    let (denied, lag) = (&http.ctx.denied, http.ctx.denied.lag());
+    let number = denied.number();
+    if lag > STALE {
+        let seconds = lag.as_secs();
+        return Err(format!("not ready: revocations were last read {seconds} s ago, up to number {number}\n"));
+    }
+    Ok(format!("revocations: read up to number {number}\n"))
 }
 
 async fn metrics(State(http): State<Arc<Http>>) -> Response {

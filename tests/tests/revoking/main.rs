@@ -1,0 +1,17 @@
+//! What an administrator takes back and what follows at once: one certificate, a device, a set; hold and release; servers
+//! that share a database; power cuts. The names of tests are those of the requirements (REV, CRL) where there is one.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "tests fail by panicking"
+)]
+
+mod cuts;
+mod denied;
+mod device;
+mod one;
+mod races;
+mod set;
+mod world;

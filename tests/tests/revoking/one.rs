@@ -1,0 +1,118 @@
+//! One certificate, by whatever name people give it.
+
+use ring::digest::{SHA256, digest};
+use tests::acme_raw::Client;
+use tests::ca::Ca;
+use tests::folders::{Folder, write};
+
+use crate::world::{Gateway, shown};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_revoked_by_serial_fingerprint_and_file() {
+    let ca = Ca::start(&[]).await;
+    let gateway = Gateway::enrol(&ca, &Client::of(&ca).await, "gw-1").await;
+    let (files, mut issued) = (Folder::new(), Vec::new());
+    for _ in 0..6 {
+        issued.push(gateway.issue().await);
+    }
+    let colons = |hex: &str| -> String {
+        hex.as_bytes()
+            .chunks(2)
+            .map(|pair| std::str::from_utf8(pair).unwrap().to_uppercase())
+            .collect::<Vec<_>>()
+            .join(":")
+    };
+    let sha256: String = digest(&SHA256, &issued[3].der).as_ref().iter().map(|octet| format!("{octet:02x}")).collect();
+    write(&files.path().join("one.pem"), &issued[4].pem, 0o644);
+    write(&files.path().join("one.der"), &issued[5].der, 0o644);
+    let file = |name: &str| files.path().join(name).to_str().unwrap().to_owned();
+    let names = [
+        issued[0].serial.clone(),
+        colons(&issued[1].serial),
+        u128::from_str_radix(&issued[2].serial, 16).unwrap().to_string(),
+        colons(&sha256),
+        file("one.pem"),
+        file("one.der"),
+    ];
+    for (name, certificate) in names.iter().zip(&issued) {
+        let done = ca.json(&["cert", "revoke", name, "--reason", "superseded", "--comment", "replaced"]).await;
+        assert_eq!((&done["changed"], &done["serial"]), (&true.into(), &certificate.serial.clone().into()), "{name}");
+        let row = shown(&ca, &certificate.serial).await;
+        assert_eq!((&row["state"], &row["reason"]), (&"revoked".into(), &"superseded".into()), "{name}");
+        let again = ca.command(&["cert", "revoke", name, "--reason", "superseded"]).await;
+        assert_eq!(again.code, 0, "{again}");
+        assert!(again.stderr.contains("nothing was changed: it is revoked since"), "{again}");
+        assert_eq!(shown(&ca, &certificate.serial).await["revokedAt"], row["revokedAt"], "{name}");
+    }
+
+    for (name, code, told) in [
+        ("4a0f", 1, "has issued no such certificate"),
+        (&"ab".repeat(32), 1, "has issued no such certificate"),
+        ("gw-1", 2, "neither a serial number"),
+        (ca.roots().to_str().unwrap(), 1, "has issued no such certificate"),
+    ] {
+        let refused = ca.command(&["cert", "revoke", name]).await;
+        assert_eq!(refused.code, code, "{name}: {refused}");
+        assert!(refused.stderr.contains(told), "{name}: {refused}");
+    }
+    let reason = ca.command(&["cert", "revoke", &issued[0].serial, "--reason", "because"]).await;
+    assert!(reason.code == 1 && reason.stderr.contains("is not a reason of RFC 5280"), "{reason}");
+
+    let list = ca.json(&["revocation", "list", "--where", "device=gw-1 reason=superseded"]).await;
+    let rows = list.as_array().unwrap();
+    assert_eq!(rows.len(), 6, "{list:#}");
+    for (row, certificate) in rows.iter().zip(&issued) {
+        assert_eq!(row["serial"], certificate.serial, "in the order they were revoked");
+        assert_eq!((&row["comment"], &row["device"]), (&"replaced".into(), &"gw-1".into()), "{row:#}");
+        assert!(row["by"].as_str().unwrap().starts_with("uid:"), "{row:#}");
+    }
+    assert_eq!(ca.json(&["revocation", "list", "--where", "profile!=gateway"]).await, serde_json::json!([]));
+    assert_eq!(ca.json(&["revocation", "list", "--since", "2100-01-01"]).await, serde_json::json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn crl_7_a_hold_is_released_or_becomes_permanent_and_nothing_else_comes_back() {
+    let ca = Ca::start(&[]).await;
+    let gateway = Gateway::enrol(&ca, &Client::of(&ca).await, "gw-1").await;
+    let serial = gateway.issue().await.serial;
+    let hold = ["cert", "revoke", &serial, "--reason", "certificateHold"];
+    let release = ["cert", "release", &serial];
+
+    let idle = ca.command(&release).await;
+    assert!(idle.code == 0 && idle.stderr.contains("it is in force and not on hold"), "{idle}");
+    assert_eq!(ca.json(&hold).await["reason"], "certificateHold");
+    assert_eq!(ca.json(&hold).await["changed"], false);
+    let released = ca.json(&release).await;
+    assert_eq!((&released["changed"], &released["state"]), (&true.into(), &"issued".into()), "{released:#}");
+    assert_eq!(ca.json(&release).await["changed"], false);
+
+    let held = ca.json(&hold).await;
+    let gone = ca.json(&["cert", "revoke", &serial, "--reason", "cessationOfOperation"]).await;
+    assert_eq!((&gone["changed"], &gone["reason"]), (&true.into(), &"cessationOfOperation".into()));
+    assert_eq!(gone["revokedAt"], held["revokedAt"], "CRL-7: the date of the hold");
+    for (arguments, told) in [(&release[..], "only a hold can be undone"), (&hold[..], "can not be put on hold")] {
+        let refused = ca.command(arguments).await;
+        assert!(refused.code == 1 && refused.stderr.contains(told), "{refused}");
+    }
+
+    // A device that is out of service gets nothing back.
+    let second = gateway.issue().await.serial;
+    ca.json(&["cert", "revoke", &second, "--reason", "certificateHold"]).await;
+    ca.json(&["device", "retire", "gw-1"]).await;
+    assert_eq!(shown(&ca, &second).await["reason"], "cessationOfOperation", "a hold ends with its device");
+    let refused = ca.command(&["cert", "release", &second]).await;
+    assert_eq!(refused.code, 1, "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_certificate_is_only_revoked_for_its_key() {
+    let mut ca = Ca::start(&[]).await;
+    let gateway = Gateway::enrol(&ca, &Client::of(&ca).await, "gw-1").await;
+    let serial = gateway.issue().await.serial;
+    ca.stop().await;
+    ca.serve_at("+400d").await;
+    let refused = ca.command(&["cert", "revoke", &serial, "--reason", "superseded"]).await;
+    assert!(refused.code == 1 && refused.stderr.contains("the certificate expired at"), "{refused}");
+    let done = ca.json(&["cert", "revoke", &serial, "--reason", "keyCompromise"]).await;
+    assert_eq!(done["state"], "revoked");
+}
