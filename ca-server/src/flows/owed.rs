@@ -78,17 +78,18 @@ impl Work {
         jobs::insert(tx, &job).await
     }
 
-    /// Writes the work down under an id that whoever does it before knows.
-    pub(super) async fn owe_as(
+    /// As [`Self::begin`], for work that is owed anew while an older one of the same subject may be under way.
+    pub(super) async fn begin_as(
         self,
         tx: &mut Tx<'_>,
         id: JobId,
-        run_at: Timestamp,
+        lease: &Lease,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let subject = self.subject();
-        let job = NewJob { id, kind: self.kind(), subject: &subject, run_at, created_at: now, lease: None };
-        jobs::insert(tx, &job).await
+    ) -> Result<Job, StoreError> {
+        let (kind, subject) = (self.kind(), self.subject());
+        let job = NewJob { id, kind, subject: &subject, run_at: now, created_at: now, lease: Some(lease) };
+        jobs::insert(tx, &job).await?;
+        Ok(Job { id, kind: kind.to_owned(), subject, attempts: 1, created_at: now, last_error: None })
     }
 
     /// Writes the work down as this process's own, to be begun right after the commit; the job, as if it had been claimed.

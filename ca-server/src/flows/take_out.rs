@@ -13,8 +13,9 @@ use pki_core::ids::{CertificateId, DeviceId, DeviceName, JobId};
 use pki_core::revocation::Reason;
 use pki_core::time::Timestamp;
 use store::certificates::selected;
+use store::jobs::{self, Job, Lease};
 use store::revocations::denials::{self, Kind};
-use store::{Tx, accounts, audit, devices, eab_keys, jobs, orders};
+use store::{Tx, accounts, audit, devices, eab_keys, orders};
 
 use super::denied::after_commit;
 use super::device;
@@ -27,11 +28,9 @@ use super::{Context, FlowError};
 /// Open orders of one account that end with it; whatever is beyond ends by its time, and nothing can be done with it.
 const MOST_ORDERS: u32 = 1000;
 
-/// How long the rest of many certificates may keep whoever asked waiting; the job goes on with it then.
+/// How long the rest of many certificates may keep whoever asked waiting, which is less than a lease; the job goes on with
+/// it then.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// When the job begins that goes on after a crash.
-const HEAD_START: Duration = Duration::from_secs(30);
 
 /// What becomes of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,29 +114,46 @@ async fn try_to_take_out(ctx: &Context, name: &DeviceName, end: End, why: Why<'_
         taken,
         sweep: sweep(ctx, id, reason, why.comment.unwrap_or_default(), why.actor),
         job: owed::fresh(ctx),
+        lease: ctx.handover.lease(ctx.now()),
         reason,
         now: ctx.now(),
         device,
     };
-    let (job, sweep) = (first.job, first.sweep.clone());
-    let (mut out, next) = ctx.store.write_held(async move |tx| first.take(tx).await).await?;
+    let sweep = first.sweep.clone();
+    let (mut out, rest) = ctx.store.write_held(async move |tx| first.take(tx).await).await?;
     failpoint!("ca.device.out");
     count(ctx, reason, out.certificates);
     after_commit(ctx).await;
-    if next.is_some() {
-        let rest = tokio::time::timeout(PATIENCE, finish(ctx, id, sweep, next)).await;
-        out.certificates +=
-            rest.as_ref().map_or(Ok(0), |done| done.as_ref().copied().map_err(ToString::to_string)).unwrap_or(0);
-        out.goes_on = !matches!(rest, Ok(Ok(_)));
-        if !out.goes_on {
-            ctx.store.write_held(async move |tx| Ok::<_, FlowError>(jobs::finish(tx, job).await?)).await?;
-        }
+    if let Some(rest) = rest {
+        let done = complete(ctx, id, sweep, rest).await?;
+        out.certificates += done.unwrap_or(0);
+        out.goes_on = done.is_none();
     }
     Ok(out)
 }
 
+/// Revokes the rest while somebody waits; none when that takes too long or fails: the job goes on with it.
+async fn complete(ctx: &Context, device: DeviceId, sweep: Sweep, rest: Rest) -> Result<Option<usize>, FlowError> {
+    let outcome = tokio::time::timeout(PATIENCE, finish(ctx, device, sweep, Some(rest.after))).await;
+    let (done, job, now) = (outcome.ok().and_then(Result::ok), rest.job, ctx.now());
+    ctx.store
+        .write_held(async move |tx| match done {
+            Some(_) => Ok(jobs::finish(tx, job.id).await?),
+            None => Ok::<_, FlowError>(jobs::retry(tx, &job, now, "it took long").await.map(drop)?),
+        })
+        .await?;
+    ctx.work.notify_one();
+    Ok(done)
+}
+
 fn sweep(ctx: &Context, device: DeviceId, reason: Reason, comment: &str, actor: &str) -> Sweep {
     Sweep::new(ctx, Some(reason), comment, actor, format!("device:{device}"))
+}
+
+/// What the first transaction has left over.
+struct Rest {
+    after: CertificateId,
+    job: Job,
 }
 
 /// The first transaction, and the one that counts.
@@ -147,6 +163,7 @@ struct First {
     taken: AuditEvent,
     sweep: Sweep,
     job: JobId,
+    lease: Lease,
     reason: Reason,
     now: Timestamp,
 }
@@ -154,7 +171,7 @@ struct First {
 impl First {
     /// The device's row is changed first. Whoever issues to it holds that row, so a certificate is either in sight here or
     /// is not released any more. What is numbered comes last (`store::revocations`).
-    async fn take(&self, tx: &mut Tx<'_>) -> Result<(TakenOut, Option<CertificateId>), FlowError> {
+    async fn take(&self, tx: &mut Tx<'_>) -> Result<(TakenOut, Option<Rest>), FlowError> {
         let id = self.device.id;
         if let Some(state) = self.state {
             devices::update(tx, &Device { state, ..self.device.clone() }).await?;
@@ -163,10 +180,13 @@ impl First {
         let orders = self.end_orders(tx).await?;
         let keys = self.end_keys(tx).await?;
         let ids = selected::ids_of_device(tx, id, None, BATCH).await?;
-        let next = next(&ids);
-        if next.is_some() {
-            Work::RevokeDevice(id, self.reason).owe_as(tx, self.job, self.now + HEAD_START, self.now).await?;
-        }
+        let rest = match next(&ids) {
+            Some(after) => {
+                let work = Work::RevokeDevice(id, self.reason);
+                Some(Rest { after, job: work.begin_as(tx, self.job, &self.lease, self.now).await? })
+            }
+            None => None,
+        };
         if self.state.is_some() {
             audit::append(tx, &self.taken).await?;
         }
@@ -178,7 +198,7 @@ impl First {
             denials::deny(tx, Kind::Device, id, self.now).await?;
         }
         let changed = self.state.is_some() || certificates + orders + keys + ended.len() > 0;
-        Ok((TakenOut { changed, certificates, accounts: ended.len(), orders, goes_on: false }, next))
+        Ok((TakenOut { changed, certificates, accounts: ended.len(), orders, goes_on: false }, rest))
     }
 
     async fn end_accounts(&self, tx: &mut Tx<'_>) -> Result<Vec<Account>, FlowError> {

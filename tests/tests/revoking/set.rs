@@ -40,16 +40,8 @@ async fn a_set_is_shown_first_and_then_revoked() {
     }
     assert_eq!(count(&ca, "state = 'revoked'"), 0);
 
-    let done = ca
-        .json(&revoke(&[
-            "site=line-3 label.line!=3",
-            "--where",
-            "name=*.line3.test",
-            "--yes",
-            "--comment",
-            "line is sold",
-        ]))
-        .await;
+    let done =
+        ca.json(&revoke(&["site=line-3", "--where", "name=*.line3.test", "--yes", "--comment", "line is sold"])).await;
     assert_eq!(done["revoked"], 600, "{done:#}");
     assert_eq!(count(&ca, "state = 'revoked' AND site_id = 'line-3'"), 600);
     assert_eq!(count(&ca, "state = 'revoked'"), 600, "nothing else");

@@ -55,7 +55,7 @@ impl Gateway {
     /// A new order, ready at once: the device's own name needs no challenge.
     pub(crate) async fn order(&self) -> Answer {
         let payload = json!({ "identifiers": [{ "type": "dns", "value": self.dns }], "profile": "gateway" });
-        self.account.post(&self.account.client.url("newOrder"), &payload).await
+        self.post(&self.account.client.url("newOrder"), &payload).await
     }
 
     /// Finalizes an order with a key of its own.
@@ -64,7 +64,17 @@ impl Gateway {
         let mut params = CertificateParams::new(vec![self.dns.clone()]).unwrap();
         params.distinguished_name = DistinguishedName::new();
         let csr = params.serialize_request(&key).unwrap().der().to_vec();
-        self.account.post(order["finalize"].as_str().unwrap(), &json!({ "csr": b64(csr) })).await
+        self.post(order["finalize"].as_str().unwrap(), &json!({ "csr": b64(csr) })).await
+    }
+
+    /// A nonce from before a restart is not good after it: once more, as every client does.
+    async fn post(&self, url: &str, payload: &Value) -> Answer {
+        let answer = self.account.post(url, payload).await;
+        if answer.status == 400 && answer.problem() == "badNonce" {
+            self.account.post(url, payload).await
+        } else {
+            answer
+        }
     }
 
     /// A certificate.

@@ -109,8 +109,11 @@ mod tests {
         #[test]
         fn a_serial_is_found_by_hexadecimal_and_by_decimal(number in 1_u128..) {
             let serial = Serial::from_octets(&number.to_be_bytes()).unwrap();
-            prop_assert!(serials(&format!("{number:X}")).contains(&serial.to_string()));
-            prop_assert!(serials(&number.to_string()).contains(&serial.to_string()));
+            let hexadecimal = format!("{number:X}");
+            for text in [hexadecimal, number.to_string()] {
+                let found = serials(&text).contains(&serial.to_string());
+                prop_assert!(found, "{}", text);
+            }
         }
     }
 }
