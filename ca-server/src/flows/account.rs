@@ -9,9 +9,11 @@ use pki_core::acme::problem::{Problem, ProblemKind};
 use pki_core::audit::AuditEvent;
 use pki_core::device::{Device, DeviceState, EabKey, EabKeyState};
 use pki_core::ids::{AccountId, EabKeyId, SiteName};
+use store::revocations::denials::{self, Kind};
 use store::{Tx, accounts, audit, devices, eab_keys};
 
 use super::authenticate::{AccountRequest, KeyRequest};
+use super::denied::after_commit;
 use super::rates::Asker;
 use super::record::{With, event};
 use super::{Context, FlowError, eab};
@@ -193,15 +195,19 @@ async fn insert(
         .store
         .write(async move |tx| {
             accounts::insert(tx, &row).await?;
+            let mut retired = Vec::new();
             if let Some((key, device)) = &bound {
                 eab_keys::bind(tx, key.id, row.id, row.created_at).await?;
                 if let Some(device) = device {
-                    retire_others(tx, device, row.id).await?;
+                    retired = retire_others(tx, device, row.id).await?;
                     let enrolled = DeviceState::Enrolled { at: row.created_at };
                     devices::update(tx, &Device { state: enrolled, ..device.clone() }).await?;
                 }
             }
             audit::append(tx, &registered).await?;
+            for account in retired {
+                denials::deny(tx, Kind::Account, account, row.created_at).await?;
+            }
             Ok::<_, FlowError>(())
         })
         .await;
@@ -214,13 +220,15 @@ async fn insert(
 }
 
 /// A new token replaces what the device had before: its former key may be on a disk that somebody else has now.
-async fn retire_others(tx: &mut Tx<'_>, device: &Device, newest: AccountId) -> Result<(), FlowError> {
+async fn retire_others(tx: &mut Tx<'_>, device: &Device, newest: AccountId) -> Result<Vec<AccountId>, FlowError> {
+    let mut retired = Vec::new();
     for account in accounts::list_for_device(tx, device.id).await? {
         if account.id != newest && account.status == AccountStatus::Valid {
+            retired.push(account.id);
             accounts::update(tx, &account.revoke()?).await?;
         }
     }
-    Ok(())
+    Ok(retired)
 }
 
 /// What an update may change (RFC 8555 section 7.3.2); everything else is ignored.
@@ -242,14 +250,20 @@ pub async fn update(ctx: &Context, request: &AccountRequest, change: Update) -> 
     }
     let action = if change.deactivate { "account.deactivate" } else { "account.update" };
     let changed = event(ctx, format_args!("account:{}", account.id), action, format_args!("account:{}", account.id));
-    let row = account.clone();
+    let (row, ends, now) = (account.clone(), change.deactivate, ctx.now());
     ctx.store
         .write(async move |tx| {
             accounts::update(tx, &row).await?;
             audit::append(tx, &changed).await?;
+            if ends {
+                denials::deny(tx, Kind::Account, row.id, now).await?;
+            }
             Ok::<_, FlowError>(())
         })
         .await?;
+    if ends {
+        after_commit(ctx).await;
+    }
     Ok(account)
 }
 

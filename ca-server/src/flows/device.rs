@@ -5,7 +5,7 @@ use std::time::Duration;
 use api::token::{EnrolmentToken, Secret};
 use pki_core::acme::problem::ProblemKind;
 use pki_core::audit::AuditEvent;
-use pki_core::device::{Device, DeviceState, EabKeyState, NewDevice};
+use pki_core::device::{Device, EabKeyState, NewDevice};
 use pki_core::ids::{DeviceId, DeviceName};
 use pki_core::issuance::record::CertificateRecord;
 use pki_core::policy::Nameless;

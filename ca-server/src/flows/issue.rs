@@ -16,7 +16,6 @@ use pki_core::issuance::record::{CertificateRecord, CertificateState};
 use pki_core::issuance::seal::{Sealed, seal};
 use pki_core::policy::Commit;
 use pki_core::policy::profile::ProfileLimits;
-use pki_core::time::Timestamp;
 use pki_core::x509::key::SignatureAlgorithm;
 use signer::{KeyId, Purpose, Signer};
 use std::sync::atomic::Ordering;

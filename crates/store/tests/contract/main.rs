@@ -17,6 +17,7 @@ mod orders;
 mod postgres;
 mod pruning;
 mod revocations;
+mod selected;
 mod small;
 mod transactions;
 mod world;
