@@ -14,6 +14,7 @@ use store::{OpenOptions, Store, meta};
 
 use crate::ceremony::material::CaMaterial;
 use crate::config::{Config, ResolverAddress};
+use crate::flows::crl::{self, CrlDesk};
 use crate::flows::handover::Handover;
 use crate::flows::issue::IssueDesk;
 use crate::flows::pruning::Retention;
@@ -78,6 +79,7 @@ pub async fn build(config: &Config, passphrase: Passphrase, own: Vec<std::net::S
         desk,
         site_key,
         limits: limits(config),
+        crls: crls(config)?,
         rates: Rates::new(config.limits.rates.in_force(), Arc::clone(&metrics)),
         external_account_required: config.acme.external_account_required,
         service: service(config),
@@ -124,11 +126,13 @@ async fn open_keys(
     entropy: Arc<dyn Entropy>,
 ) -> Result<(IssueDesk, SiteKey), BuildError> {
     let key = config.ca.issuing.key.clone();
+    // issuers that issue no more go on to sign their lists
+    let mut wanted = vec![key.clone()];
+    wanted.extend(config.crl.keys.iter().filter(|other| **other != key).cloned());
     let (folder, site_file) = (config.keys.folder.clone(), config.keys.site_key());
     let passphrase = Arc::new(passphrase);
-    let (signing_passphrase, wanted, envelope) = (Arc::clone(&passphrase), key.clone(), material.envelope());
-    let signer =
-        tokio::task::spawn_blocking(move || FileSigner::open(&folder, &signing_passphrase, &[wanted], envelope));
+    let (signing_passphrase, envelope) = (Arc::clone(&passphrase), material.envelope());
+    let signer = tokio::task::spawn_blocking(move || FileSigner::open(&folder, &signing_passphrase, &wanted, envelope));
     let site_key = tokio::task::spawn_blocking(move || SiteKey::load(&site_file, &passphrase, entropy));
     let (signer, site_key) = tokio::try_join!(signer, site_key)?;
     let signer = signer?;
@@ -153,9 +157,19 @@ fn limits(config: &Config) -> Limits {
         authorization_life: config.limits.authorization_life,
         signing_deadline: config.limits.signing_deadline,
         max_identifiers: config.limits.max_identifiers,
-        crl_life: config.crl.life,
-        crl_period: config.crl.publish_every,
     }
+}
+
+fn crls(config: &Config) -> Result<CrlDesk, BuildError> {
+    let crl = config.crl.clone();
+    let settings = crl::Settings {
+        shards: crl.shards,
+        deltas: crl.deltas,
+        life: crl.life,
+        period: crl.publish_every,
+        folder: crl.folder,
+    };
+    Ok(CrlDesk::new(settings, crl::Marks::load(config.dir.join("high-water.json"))?))
 }
 
 fn gate(config: &Config, ctx: &Context) -> Arc<Gate> {

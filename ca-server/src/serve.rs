@@ -105,6 +105,7 @@ pub async fn serve(
     tasks.spawn(jobs::run_denied(Arc::clone(&http.ctx), tasks.clone()));
     tasks.spawn(jobs::run_pruning(Arc::clone(&http.ctx), app.retention, tasks.clone()));
     tasks.spawn(app.policies.run(Arc::clone(&http.ctx), hangup, tasks.clone()));
+    tasks.spawn(jobs::run_publication(Arc::clone(&http.ctx), tasks.clone()));
     tasks.spawn(jobs::run_schedule(Arc::clone(&http.ctx), app.chores, tasks.clone()));
     http.ready.set(true);
     tracing::info!(directory = %http.urls.directory(None), "ready");

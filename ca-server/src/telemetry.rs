@@ -1,5 +1,6 @@
 //! What operators watch: logs and metrics.
 
+pub mod crl;
 pub mod policy;
 mod pressure;
 mod revocation;
@@ -42,6 +43,8 @@ pub struct Metrics {
     /// Tokens used a second time with another key.
     pub enrolment_conflicts: AtomicU64,
     validations: Family,
+    /// Revocation lists.
+    pub crl: crl::CrlMetrics,
     /// The policy in force.
     pub policy: policy::PolicyMetrics,
     /// Revocations, and who is denied since.
@@ -126,6 +129,7 @@ impl Metrics {
             header(&mut out, name, "gauge", help);
             let _ = writeln!(out, "{name} {}", value.load(Ordering::Relaxed));
         }
+        self.crl.render(&mut out);
         self.policy.render(&mut out);
         self.revocation.render(&mut out);
         self.pressure.render(&mut out);

@@ -121,6 +121,6 @@ pub(super) async fn sign_crl(
     };
     let algorithm = plan.signature_algorithm();
     let tbs = plan.tbs()?;
-    let signature = signer.sign(&KeyId::root(), Purpose::Crl, algorithm, &tbs).await?;
-    Ok(crl::seal(&tbs, algorithm, &signature, root)?)
+    let signature = signer.sign(&KeyId::root(), Purpose::Crl, algorithm, tbs.tbs()).await?;
+    Ok(crl::seal(tbs, &signature)?)
 }

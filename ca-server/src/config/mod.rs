@@ -138,7 +138,8 @@ impl Config {
 
     /// Every path in it, as they may be relative to DIR.
     fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
-        let own = [&mut self.admin.socket, &mut self.policies.folder, &mut self.policies.revision_file];
+        let own =
+            [&mut self.admin.socket, &mut self.policies.folder, &mut self.policies.revision_file, &mut self.crl.folder];
         own.into_iter().chain(self.ca.paths()).chain(self.keys.paths())
     }
 }

@@ -14,6 +14,7 @@ use signer::SiteKey;
 use store::Store;
 use tokio::sync::Notify;
 
+use crate::flows::crl::CrlDesk;
 use crate::flows::denied::Denied;
 use crate::flows::handover::Handover;
 use crate::flows::issue::IssueDesk;
@@ -53,6 +54,8 @@ pub struct Context {
     pub(crate) site_key: SiteKey,
     /// How long things live.
     pub limits: Limits,
+    /// Revocation lists.
+    pub crls: CrlDesk,
     /// How often one may do things.
     pub rates: Rates,
     /// Whether newAccount needs a binding (`init` without `--open-acme`).
@@ -89,6 +92,7 @@ pub struct ContextParts {
     pub desk: IssueDesk,
     pub site_key: SiteKey,
     pub limits: Limits,
+    pub crls: CrlDesk,
     pub rates: Rates,
     pub external_account_required: bool,
     pub service: Service,
@@ -110,10 +114,6 @@ pub struct Limits {
     pub signing_deadline: Duration,
     /// Names in one order.
     pub max_identifiers: usize,
-    /// How long a revocation list is valid: longer than any relying service is expected to be without contact.
-    pub crl_life: Duration,
-    /// How often lists are published without a revocation.
-    pub crl_period: Duration,
 }
 
 /// What the ACME service offers beyond what every one does, and what it tells its clients; an empty text is none.
@@ -176,6 +176,7 @@ impl Context {
             desk: parts.desk,
             site_key: parts.site_key,
             limits: parts.limits,
+            crls: parts.crls,
             rates: parts.rates,
             external_account_required: parts.external_account_required,
             service: parts.service,

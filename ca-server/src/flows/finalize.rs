@@ -212,15 +212,16 @@ fn decide(request: &AccountRequest, case: &Case, csr: &Csr, held: Option<Held>) 
 }
 
 fn plan_certificate(ctx: &Context, order: &Order, approved: &Approved, csr: &Csr) -> Result<Planned, FlowError> {
+    let serial = Serial::random(ctx.entropy.as_ref());
     let request = PlanRequest {
         approved,
         public_key: csr.public_key(),
         common_name: csr.common_name(),
-        serial: Serial::random(ctx.entropy.as_ref()),
+        shard: ctx.crls.shard_of(&serial),
+        serial,
         now: ctx.now(),
         not_before: order.not_before,
         not_after: order.not_after,
-        shard: 0,
     };
     plan(&ctx.issuing, request).map_err(refused)
 }
@@ -288,7 +289,7 @@ fn describe(
         generation: predecessor.map_or(1, |old| old.generation.saturating_add(1)),
         predecessor: predecessor.map(|old| old.id),
         confirmed_at: None,
-        shard: 0,
+        shard: ctx.crls.shard_of(planned.serial()),
         crl_urls: planned.crl_urls().to_vec(),
         state: CertificateState::Planned { tbs: planned.tbs().to_vec() },
         created_at: now,

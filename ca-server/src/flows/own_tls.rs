@@ -30,15 +30,16 @@ pub async fn issue(ctx: &Context, names: &[Identifier], key: &PublicKey) -> Resu
     };
     let approved = policy.decide(&asked).map_err(|denial| FlowError::Internal(denial.to_string()))?;
     let now = ctx.now();
+    let serial = Serial::random(ctx.entropy.as_ref());
     let request = PlanRequest {
         approved: &approved,
         public_key: key,
         common_name: None,
-        serial: Serial::random(ctx.entropy.as_ref()),
+        shard: ctx.crls.shard_of(&serial),
+        serial,
         now,
         not_before: None,
         not_after: None,
-        shard: 0,
     };
     let planned = plan(&ctx.issuing, request)
         .map_err(|error| FlowError::Internal(format!("the CA's own TLS certificate cannot be planned: {error}")))?;
@@ -85,7 +86,7 @@ fn describe(
         generation: 1,
         predecessor: None,
         confirmed_at: None,
-        shard: 0,
+        shard: ctx.crls.shard_of(planned.serial()),
         crl_urls: planned.crl_urls().to_vec(),
         state: CertificateState::Planned { tbs: planned.tbs().to_vec() },
         created_at: now,

@@ -5,6 +5,7 @@
 
 pub mod acme;
 pub mod api;
+mod crl;
 mod extract;
 mod gate;
 pub mod operations;

@@ -25,7 +25,7 @@ async fn ready(State(http): State<Arc<Http>>) -> Response {
     }
     match health::check(&http.ctx).await {
         Ok(()) => match denied_detail(&http) {
-            Ok(detail) => format!("ready\n{detail}{}", policy_detail(&http)).into_response(),
+            Ok(denied) => format!("ready\n{denied}{}{}", policy_detail(&http), crl_detail(&http)).into_response(),
             Err(detail) => (StatusCode::SERVICE_UNAVAILABLE, detail).into_response(),
         },
         Err(error) => {
@@ -55,6 +55,11 @@ fn denied_detail(http: &Http) -> Result<String, String> {
         return Err(format!("not ready: revocations were last read {seconds} s ago, up to number {number}\n"));
     }
     Ok(format!("revocations: read up to number {number}\n"))
+}
+
+/// Lists that cannot be published keep no certificate from being issued either.
+fn crl_detail(http: &Http) -> String {
+    http.ctx.crls.troubles().iter().map(|what| format!("crl: {what}\n")).collect()
 }
 
 async fn metrics(State(http): State<Arc<Http>>) -> Response {

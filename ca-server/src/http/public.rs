@@ -3,26 +3,22 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, LAST_MODIFIED};
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use pki_core::ids::IssuerId;
-use pki_core::time::Timestamp;
 
 use super::extract::Segment;
-use super::{Http, HttpError, detach};
-use crate::flows::crl::{self, Published};
+use super::{Http, HttpError, crl, detach};
 
 /// All routes of the public listener.
 pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
     Router::new()
         .route("/roots.pem", get(roots))
         .route("/ca/{file}", get(certificate))
-        .route("/crl/{file}", get(complete))
-        .route("/crl/{issuer}/{file}", get(shard))
+        .merge(crl::router())
         .fallback(async || HttpError::not_found("resource"))
         .layer(middleware::from_fn_with_state(Arc::clone(http), detach))
 }
@@ -45,35 +41,6 @@ async fn certificate(State(http): State<Arc<Http>>, Segment(file): Segment) -> R
     Ok(([(CONTENT_TYPE, "application/pkix-cert"), (CACHE_CONTROL, "max-age=3600")], der.to_vec()).into_response())
 }
 
-async fn complete(State(http): State<Arc<Http>>, Segment(file): Segment) -> Result<Response, HttpError> {
-    let issuer = issuer(file.strip_suffix(".crl"))?;
-    show(crl::published(&http.ctx, issuer, None).await?)
-}
-
-async fn shard(
-    State(http): State<Arc<Http>>,
-    path: Result<Path<(String, String)>, PathRejection>,
-) -> Result<Response, HttpError> {
-    let Ok(Path((of, file))) = path else { return Err(HttpError::not_found("revocation list")) };
-    let number = file.strip_suffix(".crl").and_then(|number| number.parse::<u32>().ok());
-    let number = number.ok_or_else(|| HttpError::not_found("revocation list"))?;
-    show(crl::published(&http.ctx, issuer(Some(&of))?, Some(number)).await?)
-}
-
 fn issuer(text: Option<&str>) -> Result<IssuerId, HttpError> {
     text.and_then(|text| text.parse().ok()).ok_or_else(|| HttpError::not_found("issuer"))
-}
-
-fn show(crl: Option<Published>) -> Result<Response, HttpError> {
-    let crl = crl.ok_or_else(|| HttpError::not_found("revocation list"))?;
-    let headers = [
-        (CONTENT_TYPE, "application/pkix-crl".to_owned()),
-        (CACHE_CONTROL, "max-age=60".to_owned()),
-        (ETAG, format!("\"{}\"", crl.number)),
-        (
-            LAST_MODIFIED,
-            httpdate::fmt_http_date(std::time::UNIX_EPOCH + crl.this_update.since(Timestamp::from_unix_seconds(0))),
-        ),
-    ];
-    Ok((headers, crl.der).into_response())
 }

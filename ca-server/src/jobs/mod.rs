@@ -4,11 +4,13 @@
 mod denied;
 mod lanes;
 mod prune;
+mod publish;
 mod schedule;
 mod validate;
 
 pub use denied::run as run_denied;
 pub use prune::run as run_pruning;
+pub use publish::run as run_publication;
 pub use schedule::{Chores, run as run_schedule};
 
 use std::sync::Arc;
@@ -22,7 +24,7 @@ use tokio::time::MissedTickBehavior;
 use self::lanes::Lanes;
 use crate::flows::handover::Validation;
 use crate::flows::owed::Work;
-use crate::flows::{Context, FlowError, crl, issue, take_out};
+use crate::flows::{Context, FlowError, issue, take_out};
 use crate::tasks::Tasks;
 use crate::validation::Validator;
 
@@ -111,7 +113,11 @@ impl Worker {
                 let outcome = match Work::of(&job) {
                     Some(Work::ValidateChallenge(id, key)) => validate::resume(ctx, looking, &job, (id, key)).await,
                     Some(Work::FinishIssuance(certificate)) => finish_issuance(ctx, &job, certificate).await,
-                    Some(Work::PublishCrl(issuer)) => publish_crl(ctx, &job, issuer).await,
+                    Some(Work::PublishCrl(_)) => {
+                        // what is owed stands in the numbers of revocations and lists; this tells of it at once
+                        ctx.crls.wake.notify_one();
+                        finish(ctx, job.id).await
+                    }
                     Some(Work::RevokeDevice(device, reason)) => revoke_device(ctx, &job, device, reason).await,
                     None => Err(FlowError::Internal(format!("this version does not know jobs of kind {}", job.kind))),
                 };
@@ -151,11 +157,6 @@ async fn finish_issuance(ctx: &Context, job: &Job, certificate: pki_core::ids::C
         Some(recorded) => issue::finish(ctx, recorded).await.map(|_| ())?,
         None => tracing::error!(%certificate, "a job names a certificate that does not exist"),
     }
-    finish(ctx, job.id).await
-}
-
-async fn publish_crl(ctx: &Context, job: &Job, issuer: pki_core::ids::IssuerId) -> Result<(), FlowError> {
-    crl::publish(ctx, issuer).await?;
     finish(ctx, job.id).await
 }
 

@@ -1,9 +1,9 @@
-//! What is due by the clock: revocation lists, the CA's own certificate. What is over is forgotten by [`super::prune`].
+//! What is due by the clock: the CA's own certificate, the root's list. Lists are published by [`super::publish`]; what is over is forgotten by [`super::prune`].
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::flows::{Context, FlowError, crl};
+use crate::flows::Context;
 use crate::own_certificate::OwnCertificate;
 use crate::root_crl_watch::RootCrlWatch;
 use crate::tasks::Tasks;
@@ -27,20 +27,9 @@ pub async fn run(ctx: Arc<Context>, chores: Chores, tasks: Tasks) {
             tracing::error!(%error, "the CA's own TLS certificate is not renewed; it is tried again");
         }
         chores.root_crl.look(&ctx);
-        if let Err(error) = publish_if_due(&ctx).await {
-            tracing::warn!(%error, "a chore failed; it is tried again");
-        }
         tokio::select! {
             () = tokio::time::sleep(PERIOD) => {}
             () = shutdown.cancelled() => return,
         }
     }
-}
-
-async fn publish_if_due(ctx: &Context) -> Result<(), FlowError> {
-    let issuer = ctx.issuing.id;
-    if crl::due_at(ctx, issuer).await? > ctx.now() {
-        return Ok(());
-    }
-    crl::owe(ctx, issuer).await
 }

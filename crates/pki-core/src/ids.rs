@@ -249,6 +249,12 @@ impl Serial {
         }
     }
 
+    /// One of `shards` parts of all serial numbers, by their last octets, which are random.
+    pub fn shard(&self, shards: u32) -> u32 {
+        let low = self.0.iter().rev().take(7).rev().fold(0_u64, |number, octet| number << 8 | u64::from(*octet));
+        u32::try_from(low % u64::from(shards.max(1))).unwrap_or(0)
+    }
+
     /// Big-endian octets without leading zeros.
     pub fn octets(&self) -> &[u8] {
         &self.0

@@ -1,6 +1,8 @@
 //! The hard envelope: what a key never signs, whoever asks. The bytes are read again here, by a parser that had no
 //! part in making them.
 
+mod crl;
+
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -11,7 +13,6 @@ use x509_parser::extensions::{
     BasicConstraints, ExtendedKeyUsage, GeneralName, KeyUsage, ParsedExtension, X509Extension,
 };
 use x509_parser::prelude::FromDer;
-use x509_parser::revocation_list::TbsCertList;
 use x509_parser::time::ASN1Time;
 use x509_parser::x509::{AlgorithmIdentifier, X509Version};
 
@@ -116,19 +117,15 @@ impl Envelope {
     }
 
     fn crl(&self, algorithm: SignatureAlgorithm, tbs: &[u8]) -> Result<(), String> {
-        let (rest, list) = TbsCertList::from_der(tbs).map_err(|_| "the bytes are not a TBSCertList")?;
-        if !rest.is_empty() || list.version != Some(X509Version::V2) {
-            return Err("it is not a CRL of version 2, or bytes follow it".into());
-        }
+        let list = crl::Head::read(tbs)?;
         same_algorithm(&list.signature, algorithm)?;
-        extensions(list.extensions())?;
+        extensions(&list.extensions)?;
         let numbered =
             |extension: &X509Extension<'_>| matches!(extension.parsed_extension(), ParsedExtension::CRLNumber(_));
-        if !list.extensions().iter().any(numbered) {
+        if !list.extensions.iter().any(numbered) {
             return Err("it has no CRL number".into());
         }
-        let next = list.next_update.ok_or("it has no nextUpdate")?;
-        within("its life", span(list.this_update, next)?, self.crl_life)
+        within("its life", span(list.this_update, list.next_update)?, self.crl_life)
     }
 
     fn names(&self, tbs: &TbsCertificate<'_>) -> Result<(), String> {

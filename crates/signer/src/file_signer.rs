@@ -13,7 +13,7 @@ use crate::envelope::Envelope;
 use crate::error::{KeyFileError, SignError};
 use crate::key_pair::KeyPair;
 use crate::passphrase::Passphrase;
-use crate::{BoxFuture, KeyId, Purpose, Signer, file};
+use crate::{BoxFuture, KeyId, LongBytes, Purpose, Signer, file};
 
 /// How long a signature may take, waiting included.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -83,23 +83,33 @@ impl Signer for FileSigner {
         algorithm: SignatureAlgorithm,
         tbs: &'a [u8],
     ) -> BoxFuture<'a, Result<Vec<u8>, SignError>> {
+        self.sign_long(key, purpose, algorithm, Arc::new(tbs.to_vec()))
+    }
+
+    fn sign_long<'a>(
+        &'a self,
+        key: &'a KeyId,
+        purpose: Purpose,
+        algorithm: SignatureAlgorithm,
+        tbs: LongBytes,
+    ) -> BoxFuture<'a, Result<Vec<u8>, SignError>> {
         Box::pin(async move {
             let pair = self.keys.get(key).ok_or_else(|| {
                 SignError::refused(format!("the key {key} is not open; check the [ca] section of ca-server.toml"))
             })?;
-            let job = Job {
-                pair: Arc::clone(pair),
-                envelope: Arc::clone(&self.envelope),
-                key: key.clone(),
-                purpose,
-                algorithm,
-                tbs: tbs.to_vec(),
-            };
-            match pair.is_slow() || tbs.len() > INLINE {
+            let is_long = (*tbs).as_ref().len() > INLINE;
+            let (pair, envelope) = (Arc::clone(pair), Arc::clone(&self.envelope));
+            let is_slow = pair.is_slow();
+            let job = Job { pair, envelope, key: key.clone(), purpose, algorithm, tbs };
+            match is_slow || is_long {
                 true => self.on_a_thread(job).await,
                 false => job.run(),
             }
         })
+    }
+
+    fn holds(&self, key: &KeyId) -> bool {
+        self.keys.contains_key(key)
     }
 }
 
@@ -115,13 +125,14 @@ struct Job {
     key: KeyId,
     purpose: Purpose,
     algorithm: SignatureAlgorithm,
-    tbs: Vec<u8>,
+    tbs: LongBytes,
 }
 
 impl Job {
-    fn run(&self) -> Result<Vec<u8>, SignError> {
-        self.envelope.check(self.purpose, self.algorithm, &self.tbs)?;
-        self.pair.sign(self.algorithm, &self.tbs)
+    fn run(self) -> Result<Vec<u8>, SignError> {
+        let tbs = (*self.tbs).as_ref();
+        self.envelope.check(self.purpose, self.algorithm, tbs)?;
+        self.pair.sign(self.algorithm, tbs)
     }
 }
 

@@ -21,6 +21,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use pki_core::ids::BadId;
 use pki_core::x509::key::SignatureAlgorithm;
@@ -48,7 +49,24 @@ pub trait Signer: Send + Sync + fmt::Debug {
         algorithm: SignatureAlgorithm,
         tbs: &'a [u8],
     ) -> BoxFuture<'a, Result<Vec<u8>, SignError>>;
+
+    /// [`Signer::sign`] of bytes that are too many to be copied: a long CRL. They are let go before the answer is there.
+    fn sign_long<'a>(
+        &'a self,
+        key: &'a KeyId,
+        purpose: Purpose,
+        algorithm: SignatureAlgorithm,
+        tbs: LongBytes,
+    ) -> BoxFuture<'a, Result<Vec<u8>, SignError>> {
+        Box::pin(async move { self.sign(key, purpose, algorithm, (*tbs).as_ref()).await })
+    }
+
+    /// Whether the key is open.
+    fn holds(&self, key: &KeyId) -> bool;
 }
+
+/// Bytes that are shared instead of copied.
+pub type LongBytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
 
 /// What a signature is for; the signer checks that the bytes are of that kind and of no other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -39,12 +39,13 @@ impl Command {
 }
 
 fn show(admin: &Admin, lists: &[CrlView]) -> Result<(), CliError> {
-    let header = ["SCOPE", "NUMBER", "REVOKED", "SIGNED", "VALID UNTIL", "URL"];
+    let header = ["SCOPE", "NUMBER", "REVOKED", "COVERS", "SIGNED", "VALID UNTIL", "URL"];
     output::list(admin.output.output, lists, header, |list| {
         [
             list.shard.map_or_else(|| "complete".to_owned(), |shard| format!("shard {shard}")),
             list.number.to_string(),
             list.entries.to_string(),
+            list.covers.map(|covers| covers.to_string()).unwrap_or_default(),
             list.this_update.clone(),
             list.next_update.clone(),
             list.url.clone(),

@@ -62,14 +62,14 @@ pub(super) async fn audit(
 }
 
 pub(super) async fn crls(State(http): State<Arc<Http>>, _: Administrator) -> Result<Json<Page<CrlView>>, HttpError> {
-    let crls = crl::all(&http.ctx).await?;
-    Ok(Json(Page { items: crls.iter().map(|crl| view::crl(&http.ctx.issuing, crl)).collect(), next: None }))
+    let crls = crl::all(&http.ctx);
+    Ok(Json(Page { items: crls.iter().map(|crl| view::crl(&http.ctx, crl)).collect(), next: None }))
 }
 
 pub(super) async fn publish_crls(
     State(http): State<Arc<Http>>,
     _: Administrator,
 ) -> Result<Json<Page<CrlView>>, HttpError> {
-    let crls = crl::publish(&http.ctx, http.ctx.issuing.id).await?;
-    Ok(Json(Page { items: crls.iter().map(|crl| view::crl(&http.ctx.issuing, crl)).collect(), next: None }))
+    let crls = crl::publish(&http.ctx, http.ctx.issuing.id, crl::Occasion::Asked).await?;
+    Ok(Json(Page { items: crls.iter().map(|crl| view::crl(&http.ctx, crl)).collect(), next: None }))
 }

@@ -8,7 +8,6 @@ use api::admin::{
 use data_encoding::HEXLOWER;
 use pki_core::audit::AuditEvent;
 use pki_core::device::{Device, DeviceState, EabKey, EabKeyState};
-use pki_core::issuance::plan::IssuingCa;
 use pki_core::issuance::record::{CertificateRecord, CertificateState};
 use pki_core::policy::profile::Profile;
 use pki_core::time::Timestamp;
@@ -16,7 +15,8 @@ use pki_core::x509::pem;
 use ring::digest::{SHA256, digest};
 
 use super::super::wire;
-use crate::flows::crl::Published;
+use crate::flows::Context;
+use crate::flows::crl::{self, Published};
 use crate::flows::inventory::Listed;
 use crate::flows::policy::{InForce, PolicyState};
 
@@ -172,14 +172,20 @@ pub(super) fn event(event: &AuditEvent) -> AuditView {
     }
 }
 
-pub(super) fn crl(ca: &IssuingCa, crl: &Published) -> CrlView {
+pub(super) fn crl(ctx: &Context, list: &Published) -> CrlView {
+    let record = &list.record;
     CrlView {
-        issuer: crl.issuer.to_string(),
-        shard: crl.shard,
-        number: crl.number,
-        this_update: crl.this_update.rfc3339(),
-        next_update: crl.next_update.rfc3339(),
-        entries: u64::try_from(crl.entries()).unwrap_or(u64::MAX),
-        url: crl.url(ca),
+        issuer: record.issuer.to_string(),
+        shard: record.shard,
+        number: record.number,
+        this_update: record.this_update.rfc3339(),
+        next_update: record.next_update.rfc3339(),
+        entries: record.entries,
+        url: crl::url(ctx, list),
+        age_seconds: Some(ctx.now().since(record.this_update).as_secs()),
+        covers: Some(record.covers),
+        bytes: Some(u64::try_from(list.full.der().len()).unwrap_or(u64::MAX)),
+        sha256: Some(list.sha256.clone()),
+        delta_entries: list.delta.as_ref().map(|delta| u64::try_from(delta.entry_count()).unwrap_or(u64::MAX)),
     }
 }

@@ -88,6 +88,21 @@ pub struct CrlView {
     pub entries: u64,
     /// Where it is served.
     pub url: String,
+    /// How long ago it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age_seconds: Option<u64>,
+    /// The number of the last revocation that it covers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub covers: Option<u64>,
+    /// Its length.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// SHA-256 of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// How many changes the delta beside it tells; absent without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delta_entries: Option<u64>,
 }
 
 /// An issuing key.

@@ -53,6 +53,37 @@ pub(crate) fn time(at: Timestamp) -> der::Result<Vec<u8>> {
     }
 }
 
+/// Writes what [`time`] makes behind other bytes, for lists of a million of them.
+pub(crate) fn push_time(out: &mut Vec<u8>, at: Timestamp) -> der::Result<()> {
+    const UNTIL: i64 = 2_524_608_000; // the first second of 2050
+    let seconds = at.unix_seconds();
+    let Some(seconds) = u64::try_from(seconds).ok().filter(|_| seconds < UNTIL) else {
+        out.extend_from_slice(&time(at)?);
+        return Ok(());
+    };
+    let (year, month, day) = civil(seconds / 86_400);
+    let (hour, minute) = (seconds / 3600 % 24, seconds / 60 % 60);
+    out.extend_from_slice(&[0x17, 0x0d]);
+    for part in [year % 100, month, day, hour, minute, seconds % 60] {
+        let digit = |value: u64| b'0' + u8::try_from(value % 10).unwrap_or(0);
+        out.extend_from_slice(&[digit(part / 10), digit(part)]);
+    }
+    out.push(b'Z');
+    Ok(())
+}
+
+/// Year, month and day of a day after the beginning of 1970. Years begin in March here, so that the leap day is the last one.
+fn civil(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    (era * 400 + year + next, month, day)
+}
+
 /// Reads a Time (RFC 5280 section 4.1).
 pub(crate) fn read_time<'a>(reader: &mut SliceReader<'a>) -> der::Result<Timestamp> {
     let at = x509_cert::time::Time::decode(reader)?.to_unix_duration();
@@ -157,6 +188,24 @@ mod tests {
         assert_eq!(time(last).unwrap(), b"\x17\x0d491231235959Z");
         assert_eq!(time(last + Duration::from_secs(1)).unwrap(), b"\x18\x0f20500101000000Z");
         assert!(time(Timestamp::from_unix_seconds(-1)).is_err());
+    }
+
+    #[test]
+    fn times_are_the_same_either_way() {
+        let mut seconds = 0;
+        while seconds < 2_600_000_000 {
+            let at = Timestamp::from_unix_seconds(seconds);
+            let mut pushed = vec![7];
+            push_time(&mut pushed, at).unwrap();
+            assert_eq!(pushed[1..], time(at).unwrap(), "{at}");
+            seconds += 41_117;
+        }
+        for text in ["2000-02-29T23:59:59Z", "2024-02-29T00:00:00Z", "2024-03-01T00:00:00Z", "2049-12-31T23:59:59Z"] {
+            let (at, mut pushed) = (Timestamp::parse_rfc3339(text).unwrap(), Vec::new());
+            push_time(&mut pushed, at).unwrap();
+            assert_eq!(pushed, time(at).unwrap(), "{text}");
+        }
+        assert!(push_time(&mut Vec::new(), Timestamp::from_unix_seconds(-1)).is_err());
     }
 
     #[test]

@@ -88,6 +88,14 @@ impl Change {
     }
 }
 
+impl Entry {
+    /// What lists need of it.
+    pub fn listed(&self) -> Listed {
+        let Change { serial, shard, standing, not_after, .. } = self.change.clone();
+        Listed { number: self.number, serial, shard, standing, not_after }
+    }
+}
+
 macro_rules! columns {
     () => {
         "certificate_id, number, issuer_id, serial, shard, state, revoked_at, reason, not_after, first_crl, first_crl_at"
@@ -169,23 +177,68 @@ pub async fn find(tx: &mut Tx<'_>, issuer: IssuerId, serial: &Serial) -> Result<
     tx.row(sql, &values).await?.map(load).transpose()
 }
 
-/// The certificates of an issuer that are or were revoked and end at `ends_from` or later, by serial number; those behind
-/// `after`.
+/// What lists need of a certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The number of its last change.
+    pub number: u64,
+    /// Its serial number.
+    pub serial: Serial,
+    /// The shard it was given when it was planned.
+    pub shard: u32,
+    /// Where it stands.
+    pub standing: Standing,
+    /// Its last second.
+    pub not_after: Timestamp,
+}
+
+/// The certificates of an issuer that are or were revoked, by serial number; those behind `after`.
 pub async fn page(
     tx: &mut Tx<'_>,
     issuer: IssuerId,
     after: Option<&Serial>,
-    ends_from: Timestamp,
     limit: u32,
-) -> Result<Vec<Entry>, StoreError> {
-    let sql = concat!(
-        "SELECT ",
-        columns!(),
-        " FROM revocation WHERE issuer_id = $1 AND serial > $2 AND not_after >= $3 ORDER BY serial LIMIT $4"
-    );
+) -> Result<Vec<Listed>, StoreError> {
+    let sql = "SELECT number, serial, shard, state, revoked_at, reason, not_after FROM revocation \
+               WHERE issuer_id = $1 AND serial > $2 ORDER BY serial LIMIT $3";
     let after = after.map_or_else(Vec::new, |serial| key(serial).to_vec());
-    let values = [Value::text(issuer), after.into(), ends_from.into(), limit.into()];
-    tx.rows(sql, &values).await?.into_iter().map(load).collect()
+    tx.rows(sql, &[Value::text(issuer), after.into(), limit.into()]).await?.into_iter().map(listed).collect()
+}
+
+fn listed(row: Row) -> Result<Listed, StoreError> {
+    let mut fields = row.fields(TABLE);
+    let (number, serial) = (number(&mut fields)?, fields.bytes()?);
+    let serial = Serial::from_octets(&serial).map_err(|_| fields.corrupt("its serial number is none"))?;
+    let shard = fields.u32()?;
+    Ok(Listed { number, serial, shard, standing: standing(&mut fields)?, not_after: fields.time()? })
+}
+
+/// The shards of an issuer in which something changed after `number`; none where nothing did.
+pub async fn shards_since(tx: &mut Tx<'_>, issuer: IssuerId, number: u64) -> Result<Vec<u32>, StoreError> {
+    let sql = "SELECT DISTINCT shard FROM revocation WHERE number > $2 AND issuer_id = $1 ORDER BY shard";
+    let rows = tx.rows(sql, &[Value::text(issuer), stored(number)?.into()]).await?;
+    rows.into_iter().map(|row| row.fields(TABLE).u32()).collect()
+}
+
+/// When the oldest of an issuer's revocations after `number` was made, if there is one.
+pub async fn oldest_since(tx: &mut Tx<'_>, issuer: IssuerId, number: u64) -> Result<Option<Timestamp>, StoreError> {
+    let sql = "SELECT MIN(revoked_at) FROM revocation WHERE number > $2 AND issuer_id = $1";
+    let row = tx.row(sql, &[Value::text(issuer), stored(number)?.into()]).await?;
+    row.map(|row| row.fields(TABLE).maybe_time()).transpose().map(Option::flatten)
+}
+
+/// Remembers the complete list on which those first stand that changed after `from` and up to `to`.
+pub async fn mark_first(
+    tx: &mut Tx<'_>,
+    issuer: IssuerId,
+    (from, to): (u64, u64),
+    crl: FirstCrl,
+) -> Result<u64, StoreError> {
+    let sql = "UPDATE revocation SET first_crl = $4, first_crl_at = $5 \
+               WHERE number > $2 AND number <= $3 AND issuer_id = $1 AND first_crl IS NULL AND state = 'revoked'";
+    let values =
+        [Value::text(issuer), stored(from)?.into(), stored(to)?.into(), stored(crl.number)?.into(), crl.at.into()];
+    tx.execute(sql, &values).await
 }
 
 /// Zeros in front, so that it sorts as the number does.

@@ -1,8 +1,10 @@
 //! Issuers, their certificates and their lists.
 
+use std::sync::Arc;
+
 use pki_core::ids::{CertificateId, IssuerId, SiteName};
 use pki_core::renewal::window::Replacement;
-use store::crls::{self, CrlRecord};
+use store::crls::{self, CrlRecord, Lists, Scheduled};
 use store::issuers::{self, IssuerCertificateRecord, IssuerRecord, IssuerState};
 use store::{Store, StoreError};
 
@@ -88,9 +90,10 @@ async fn replacements_come_and_go(store: &Store) {
 async fn list_numbers_only_rise(store: &Store) {
     let issuer = stored(store, 1).await.id;
     let publish = async |shard: Option<u32>, number: u64, previous: Option<u64>| {
-        let der = vec![u8::try_from(number).unwrap(); 300];
-        let crl = CrlRecord { issuer, shard, number, this_update: at(1), next_update: at(2), der };
-        write(store, async move |tx| crls::publish(tx, &crl, previous).await).await
+        let der = |first: u8| Arc::new([&[first][..], &[u8::try_from(number).unwrap(); 299]].concat());
+        let lists = Lists { number, full: der(1), delta: (number > 10).then(|| der(2)) };
+        let crl = record(issuer, shard, number);
+        write(store, async move |tx| crls::publish(tx, &crl, &lists, previous).await).await
     };
     let conflicts = |outcome: Result<(), StoreError>| matches!(outcome, Err(StoreError::Conflict { .. }));
     assert!(conflicts(publish(None, 10, Some(9)).await), "there is no list to replace");
@@ -100,10 +103,19 @@ async fn list_numbers_only_rise(store: &Store) {
     assert!(conflicts(publish(None, 12, Some(9)).await), "another number stands there");
     assert!(conflicts(publish(None, 10, Some(10)).await), "the number does not rise");
     publish(None, 11, Some(10)).await.unwrap();
-    let complete = read(store, async move |tx| crls::find(tx, issuer, None).await).await.unwrap();
-    assert_eq!((complete.number, complete.shard, complete.der[0]), (11, None, 11));
-    let numbers: Vec<_> =
-        read(store, async |tx| crls::list(tx).await).await.iter().map(|crl| (crl.shard, crl.number)).collect();
-    assert_eq!(numbers, [(None, 11), (Some(0), 5)]);
-    assert_eq!(read(store, async move |tx| crls::find(tx, issuer, Some(1)).await).await, None);
+    let lists = async |shard| read(store, async move |tx| crls::lists(tx, issuer, shard).await).await;
+    let complete = lists(None).await.unwrap();
+    assert_eq!((complete.number, complete.full[0], complete.full[1]), (11, 1, 11));
+    assert_eq!(complete.delta.unwrap()[..2], [2, 11]);
+    assert_eq!(lists(Some(0)).await.unwrap().delta, None);
+    assert_eq!(lists(Some(1)).await, None);
+    let all = read(store, async |tx| crls::list(tx).await).await;
+    assert_eq!(all, [record(issuer, None, 11), record(issuer, Some(0), 5)]);
+}
+
+fn record(issuer: IssuerId, shard: Option<u32>, number: u64) -> CrlRecord {
+    let (this_update, next_update) = (at(1), at(2));
+    let urls = shard.map(|shard| format!("http://ca.test/{shard}.crl")).into_iter().collect();
+    let scheduled = Scheduled { number: number - 1, at: at(0), covers: 3 };
+    CrlRecord { issuer, shard, number, this_update, next_update, entries: 7, covers: 4, urls, scheduled }
 }

@@ -4,14 +4,15 @@ use pki_core::ids::{IssuerId, Serial};
 use pki_core::issuance::record::{CertificateRecord, CertificateState, Revocation};
 use pki_core::revocation::Reason;
 use store::revocations::denials::{self, Denial, Kind};
-use store::revocations::{self, Change, Entry, Event, Standing};
+use store::revocations::{self, Change, Entry, Event, FirstCrl, Standing};
 use store::{Store, StoreError, certificates};
 
 use crate::fixtures::{at, certificate, dns, issuer, read, write};
 
 crate::on_both! {
     a_revocation_is_numbered, a_worse_reason_is_another_change, a_hold_is_released, lists_come_by_serial_number,
-    denials_are_in_the_same_numbering, what_fails_takes_no_number, revoked_at_once_by_many, many_in_one_statement
+    denials_are_in_the_same_numbering, what_fails_takes_no_number, revoked_at_once_by_many, many_in_one_statement,
+    the_first_list_of_each_is_remembered
 }
 
 fn held() -> Revocation {
@@ -99,16 +100,51 @@ async fn lists_come_by_serial_number(store: &Store) {
         revoke(store, &stored(store, mine, Some(serial)).await, &held()).await.unwrap();
     }
     revoke(store, &stored(store, other, Some("10")).await, &held()).await.unwrap();
-    let page = async |after: Option<Serial>, ends_from: i64, limit: u32| {
-        let page =
-            async move |tx: &mut store::Tx<'_>| revocations::page(tx, mine, after.as_ref(), at(ends_from), limit).await;
-        read(store, page).await.into_iter().map(|entry| entry.change.serial.to_string()).collect::<Vec<_>>()
+    let page = async |after: Option<Serial>, limit: u32| {
+        let page = async move |tx: &mut store::Tx<'_>| revocations::page(tx, mine, after.as_ref(), limit).await;
+        read(store, page).await.into_iter().map(|entry| entry.serial.to_string()).collect::<Vec<_>>()
     };
-    assert_eq!(page(None, 0, 99).await, serials);
-    assert_eq!(page(None, 0, 2).await, serials[..2]);
-    assert_eq!(page("80".parse().ok(), 0, 2).await, serials[3..5]);
-    assert_eq!(page(None, 86_400, 99).await, serials, "its last second");
-    assert_eq!(page(None, 86_401, 99).await, [""; 0]);
+    assert_eq!(page(None, 99).await, serials);
+    assert_eq!(page(None, 2).await, serials[..2]);
+    assert_eq!(page("80".parse().ok(), 2).await, serials[3..5]);
+    assert_eq!(page(serials[5].parse().ok(), 2).await, [""; 0]);
+}
+
+async fn the_first_list_of_each_is_remembered(store: &Store) {
+    let (mine, other) = (issuer(), issuer());
+    let mut records = Vec::new();
+    for (place, issuer) in (0..).zip([mine, mine, other, mine]) {
+        let mut record = certificate(issuer, &[dns("a.test")]);
+        (record.shard, record.state) = (place, CertificateState::Issued { der: vec![1] });
+        let row = record.clone();
+        write(store, async move |tx| certificates::insert(tx, &row).await).await.unwrap();
+        revoke(store, &record, &held()).await.unwrap();
+        records.push(record);
+    }
+    let shards =
+        async |number: u64| read(store, async move |tx| revocations::shards_since(tx, mine, number).await).await;
+    assert_eq!((shards(0).await, shards(1).await, shards(4).await), (vec![0, 1, 3], vec![1, 3], vec![]));
+    let oldest =
+        async |number: u64| read(store, async move |tx| revocations::oldest_since(tx, mine, number).await).await;
+    assert_eq!((oldest(0).await, oldest(4).await), (Some(at(5)), None));
+    let mark = async |from: u64, to: u64, number: u64| {
+        let crl = FirstCrl { number, at: at(20) };
+        write(store, async move |tx| revocations::mark_first(tx, mine, (from, to), crl).await).await.unwrap()
+    };
+    assert_eq!((mark(0, 3, 77).await, mark(0, 9, 78).await), (2, 1));
+    let mut first = Vec::new();
+    for record in &records {
+        first.push(find(store, record).await.unwrap().first_crl.map(|crl| crl.number));
+    }
+    assert_eq!(first, [Some(77), Some(77), None, Some(78)]);
+    // whatever gets worse stays on the lists; whatever was released comes back as something new
+    let again = |record: &CertificateRecord, version| CertificateRecord { version, ..record.clone() };
+    revoke(store, &again(&records[0], 1), &held()).await.unwrap();
+    assert!(find(store, &records[0]).await.unwrap().first_crl.is_some());
+    let released = again(&records[0], 2);
+    write(store, async move |tx| certificates::release(tx, &released, at(8)).await).await.unwrap();
+    revoke(store, &again(&records[0], 3), &held()).await.unwrap();
+    assert_eq!(find(store, &records[0]).await.unwrap().first_crl, None);
 }
 
 async fn denials_are_in_the_same_numbering(store: &Store) {

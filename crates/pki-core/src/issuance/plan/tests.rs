@@ -322,9 +322,9 @@ fn openssl_and_webpki_find_a_revoked_leaf_in_its_shard() {
     let (revoked, good) = (leaf(), leaf());
     let entry = CrlEntry { serial: revoked.serial(), at: now(), reason: Some(Reason::KeyCompromise) };
     let url = good.crl_urls()[0].clone();
-    let shard = crl_of(&ca.certificate, &ca.key, CrlScope::Shard { url }, vec![entry.clone()]);
+    let shard = crl_of(&ca.certificate, &ca.key, CrlScope::Shard { urls: vec![url] }, vec![entry.clone()]);
     let complete = crl_of(&ca.certificate, &ca.key, CrlScope::Complete, vec![entry.clone()]);
-    let elsewhere = crl_of(&ca.certificate, &ca.key, CrlScope::Shard { url: issuer.crl_url(8) }, vec![entry]);
+    let elsewhere = crl_of(&ca.certificate, &ca.key, CrlScope::Shard { urls: vec![issuer.crl_url(8)] }, vec![entry]);
     let of_root = crl_of(&ca.root, &ca.root_key, CrlScope::CaOnly, Vec::new());
 
     for crl in [&shard, &complete] {
@@ -340,7 +340,8 @@ fn openssl_and_webpki_find_a_revoked_leaf_in_its_shard() {
 fn crl_of(issuer: &Certificate, key: &TestKey, scope: CrlScope, entries: Vec<CrlEntry>) -> Crl {
     let plan = CrlPlan { issuer, number: 1, this_update: now() - DAY, next_update: now() + DAY, scope, entries };
     let tbs = plan.tbs().unwrap();
-    crl::seal(&tbs, plan.signature_algorithm(), &key.sign(&tbs), issuer).unwrap()
+    let signature = key.sign(tbs.tbs());
+    crl::seal(tbs, &signature).unwrap()
 }
 
 fn webpki_verify(ca: &TestCa, crl: &Crl, leaf: &Certificate) -> Result<(), webpki::Error> {

@@ -1,6 +1,9 @@
 use std::time::Duration;
 
+use x509_parser::prelude::{CertificateRevocationList, FromDer};
+
 use super::*;
+use crate::x509::encoding;
 use crate::x509::pem;
 use crate::x509::testing::{DAY, TestCa, TestKey, file, now, serial};
 
@@ -27,11 +30,12 @@ fn entry(serial: &str, reason: Option<Reason>) -> CrlEntry {
 
 fn sealed(ca: &TestCa, plan: &CrlPlan<'_>) -> Crl {
     let tbs = plan.tbs().unwrap();
-    seal(&tbs, plan.signature_algorithm(), &ca.key.sign(&tbs), &ca.certificate).unwrap()
+    let signature = ca.key.sign(tbs.tbs());
+    seal(tbs, &signature).unwrap()
 }
 
 fn shard() -> CrlScope {
-    CrlScope::Shard { url: SHARD.to_owned() }
+    CrlScope::Shard { urls: vec![SHARD.to_owned()] }
 }
 
 #[test]
@@ -66,21 +70,22 @@ fn crl_1_an_empty_list_is_left_out() {
     let (_, theirs) = CertificateRevocationList::from_der(crl.der()).unwrap();
     assert_eq!(theirs.iter_revoked_certificates().count(), 0);
     let tbs = plan(&ca, shard(), Vec::new()).tbs().unwrap();
-    let with_empty_list = {
-        let mut parts: Vec<Vec<u8>> = encoding::whole_sequence(&tbs, |reader| -> der::Result<_> {
-            use der::Reader;
-            let mut parts = Vec::new();
-            while !reader.is_finished() {
-                parts.push(reader.tlv_bytes()?.to_vec());
-            }
-            Ok(parts)
-        })
-        .unwrap();
-        parts.insert(5, vec![0x30, 0]);
-        encoding::sequence(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>()).unwrap()
-    };
-    let signature = ca.key.sign(&with_empty_list);
-    assert!(seal(&with_empty_list, ca.key.algorithm(), &signature, &ca.certificate).is_err());
+    let mut parts: Vec<Vec<u8>> = encoding::whole_sequence(tbs.tbs(), |reader| -> der::Result<_> {
+        use der::Reader;
+        let mut parts = Vec::new();
+        while !reader.is_finished() {
+            parts.push(reader.tlv_bytes()?.to_vec());
+        }
+        Ok(parts)
+    })
+    .unwrap();
+    assert_eq!(parts.len(), 6, "no list of entries");
+    parts.insert(5, vec![0x30, 0]);
+    let with_empty_list = encoding::sequence(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>()).unwrap();
+    let algorithm = ca.key.algorithm().identifier_der();
+    let signature = encoding::bit_string(&ca.key.sign(&with_empty_list)).unwrap();
+    let signed = encoding::sequence(&[&with_empty_list, &algorithm, &signature]).unwrap();
+    assert_eq!(Crl::parse(&signed).unwrap_err(), CrlError::Malformed("its body"));
 }
 
 #[test]
@@ -106,7 +111,7 @@ fn crl_3_and_4_scopes_read_back() {
         assert_eq!(crl.scope(), &scope);
         assert_eq!(Crl::parse(crl.der()).unwrap(), crl);
     }
-    let https = CrlScope::Shard { url: "https://ca.site.test/x.crl".into() };
+    let https = CrlScope::Shard { urls: vec![SHARD.to_owned(), "https://ca.site.test/x.crl".into()] };
     assert!(matches!(plan(&ca, https, Vec::new()).tbs(), Err(CrlError::Plan(_))));
 }
 
@@ -119,12 +124,11 @@ fn plans_that_make_no_sense_are_refused() {
     assert!(CrlPlan { number: u64::MAX, ..good.clone() }.tbs().is_ok());
     let other = TestCa::new(TestKey::fresh(), TestKey::fresh_p384(), None);
     let tbs = good.tbs().unwrap();
-    assert!(matches!(
-        seal(&tbs, ca.key.algorithm(), &other.key.sign(&tbs), &ca.certificate),
-        Err(CrlError::Signature(_))
-    ));
-    assert!(seal(&tbs, ca.key.algorithm(), &ca.key.sign(&tbs), &ca.root).is_err(), "another issuer");
-    assert!(seal(&tbs, SignatureAlgorithm::EcdsaSha256, &ca.key.sign(&tbs), &ca.certificate).is_err());
+    let signature = other.key.sign(tbs.tbs());
+    assert!(matches!(seal(tbs, &signature), Err(CrlError::Signature(_))));
+    let of_root = CrlPlan { issuer: &ca.root, ..good.clone() }.tbs().unwrap();
+    let signature = ca.key.sign(of_root.tbs());
+    assert!(seal(of_root, &signature).is_err(), "another issuer");
 }
 
 #[test]
@@ -169,7 +173,8 @@ fn openssl_believes_every_scope() {
         let mut plan = plan(&ca, scope.clone(), entries);
         plan.issuer = &ca.root;
         let tbs = plan.tbs().unwrap();
-        let crl = seal(&tbs, plan.signature_algorithm(), &ca.root_key.sign(&tbs), &ca.root).unwrap();
+        let signature = ca.root_key.sign(tbs.tbs());
+        let crl = seal(tbs, &signature).unwrap();
         write("root.crl", pem::encode(pem::CRL, crl.der()));
         let (good, said) = verify(&["-crl_check", "-CRLfile", "root.crl", "ca.pem"]);
         assert_eq!(good, !revoked, "{scope:?}: {said}");
@@ -194,7 +199,134 @@ fn lists_of_imported_cas_carry_their_names_and_identifiers() {
             entries: vec![entry("7f", None)],
         };
         let tbs = plan.tbs().unwrap();
-        let crl = seal(&tbs, plan.signature_algorithm(), &key.sign(&tbs), &issuer).unwrap();
+        let signature = key.sign(tbs.tbs());
+        let crl = seal(tbs, &signature).unwrap();
         assert_eq!(crl.issuer_der(), issuer.subject_der(), "{name}");
     }
+}
+
+/// The head of a list that is written entry by entry.
+fn head(ca: &TestCa, scope: CrlScope, kind: CrlKind) -> CrlHead<'_> {
+    let plan = plan(ca, scope, Vec::new());
+    let CrlPlan { issuer, number, this_update, next_update, scope, .. } = plan;
+    CrlHead { issuer, number, this_update, next_update, scope, kind }
+}
+
+fn full() -> CrlKind {
+    CrlKind::Full { freshest: Vec::new() }
+}
+
+/// Lists of any length come out as x509-cert encodes them, octet by octet: headers of one to four octets of length.
+#[test]
+fn crl_11_what_is_written_entry_by_entry_is_what_an_encoder_of_the_whole_makes() {
+    use der::{Decode, Encode};
+    let ca = test_ca();
+    for count in [0_usize, 1, 2, 3, 5, 7, 1000, 3000] {
+        let mut entries: Vec<CrlEntry> = (0..count)
+            .map(|place| CrlEntry {
+                serial: serial(),
+                at: now() - Duration::from_secs(place as u64 * 86_399),
+                reason: Reason::from_code(place as i64 % 12),
+            })
+            .collect();
+        entries.sort_by_key(|entry| (entry.serial.octets().len(), entry.serial.octets().to_vec()));
+        let mut writer = head(&ca, shard(), full()).begin(count / 2).unwrap();
+        for entry in &entries {
+            writer.push(&entry.serial, entry.at, Mark::Revoked(entry.reason)).unwrap();
+        }
+        assert_eq!(writer.count(), count);
+        let tbs = writer.finish().unwrap();
+        let theirs = x509_cert::crl::TbsCertList::<x509_cert::certificate::Rfc5280>::from_der(tbs.tbs()).unwrap();
+        assert_eq!(theirs.to_der().unwrap(), tbs.tbs(), "{count}");
+        let signature = ca.key.sign(tbs.tbs());
+        let crl = seal(tbs, &signature).unwrap();
+        let said = entries.into_iter().map(|mut entry| {
+            entry.reason = entry.reason.filter(|reason| *reason != Reason::Unspecified);
+            entry
+        });
+        assert_eq!(crl.entries().unwrap(), said.collect::<Vec<_>>(), "{count}");
+        assert_eq!(crl.entry_count(), count);
+    }
+}
+
+#[test]
+fn crl_5_entries_out_of_order_are_refused() {
+    let ca = test_ca();
+    let mut writer = head(&ca, CrlScope::Complete, full()).begin(9).unwrap();
+    writer.push(&"80".parse().unwrap(), now(), Mark::Revoked(None)).unwrap();
+    for bad in ["80", "7f"] {
+        assert!(matches!(writer.push(&bad.parse().unwrap(), now(), Mark::Revoked(None)), Err(CrlError::Plan(_))));
+    }
+    writer.push(&"0100".parse().unwrap(), now(), Mark::Revoked(None)).unwrap();
+    let tbs = writer.finish().unwrap();
+    // a signature over entries that change their places does not help
+    let swapped = {
+        let entries = [
+            tbs.tbs().windows(3).position(|at| at == [2, 2, 0]),
+            tbs.tbs().windows(4).position(|at| at == [2, 2, 1, 0]),
+        ];
+        let [Some(one), Some(other)] = entries else { panic!("{entries:?}") };
+        let mut swapped = tbs.tbs().to_vec();
+        swapped[one + 2..one + 4].copy_from_slice(&[1, 0]);
+        swapped[other + 2..other + 4].copy_from_slice(&[0, 0x80]);
+        swapped
+    };
+    let algorithm = ca.key.algorithm().identifier_der();
+    let signature = encoding::bit_string(&ca.key.sign(&swapped)).unwrap();
+    let crl = Crl::from_der(encoding::sequence(&[&swapped, &algorithm, &signature]).unwrap()).unwrap();
+    assert!(!crl.is_tidy());
+}
+
+#[test]
+fn crl_8_a_delta_names_its_base_and_what_was_released() {
+    use x509_parser::extensions::ParsedExtension;
+    let ca = test_ca();
+    let mut writer = head(&ca, shard(), CrlKind::Delta { base: 1_789_000_000 }).begin(2).unwrap();
+    writer.push(&"7f".parse().unwrap(), now(), Mark::Released).unwrap();
+    writer.push(&"80".parse().unwrap(), now(), Mark::Revoked(Some(Reason::CertificateHold))).unwrap();
+    let tbs = writer.finish().unwrap();
+    let signature = ca.key.sign(tbs.tbs());
+    let crl = seal(tbs, &signature).unwrap();
+    assert_eq!((crl.kind(), crl.scope()), (&CrlKind::Delta { base: 1_789_000_000 }, &shard()));
+    let codes: Vec<_> = crl.raw_entries().unwrap().map(|entry| entry.unwrap().code).collect();
+    assert_eq!(codes, [Some(8), Some(6)]);
+    let (_, theirs) = CertificateRevocationList::from_der(crl.der()).unwrap();
+    let delta = theirs.extensions().iter().find(|ext| ext.oid.to_id_string() == "2.5.29.27").unwrap();
+    assert!(delta.critical, "RFC 5280 section 5.2.4");
+    assert!(!theirs.extensions().iter().any(|ext| ext.oid.to_id_string() == "2.5.29.46"), "no freshestCRL");
+    assert!(!matches!(delta.parsed_extension(), ParsedExtension::ParseError { .. }));
+    for base in [0, u64::MAX] {
+        assert!(head(&ca, shard(), CrlKind::Delta { base }).begin(0).is_err(), "{base}");
+    }
+    // what is released stands in deltas only
+    let mut writer = head(&ca, shard(), full()).begin(1).unwrap();
+    writer.push(&"7f".parse().unwrap(), now(), Mark::Released).unwrap();
+    let tbs = writer.finish().unwrap();
+    let signature = ca.key.sign(tbs.tbs());
+    assert!(matches!(seal(tbs, &signature), Err(CrlError::Disagreement(_))));
+}
+
+#[test]
+fn crl_8_a_full_list_tells_where_its_delta_is() {
+    let ca = test_ca();
+    let freshest = vec!["http://ca.site.test/crl/x/7-delta.crl".to_owned()];
+    let kind = CrlKind::Full { freshest: freshest.clone() };
+    let tbs = head(&ca, shard(), kind.clone()).begin(0).unwrap().finish().unwrap();
+    let signature = ca.key.sign(tbs.tbs());
+    let crl = seal(tbs, &signature).unwrap();
+    assert_eq!(crl.kind(), &kind);
+    let (_, theirs) = CertificateRevocationList::from_der(crl.der()).unwrap();
+    let found = theirs.extensions().iter().find(|ext| ext.oid.to_id_string() == "2.5.29.46").unwrap();
+    assert!(!found.critical);
+    let bad = CrlKind::Full { freshest: vec!["ldap://x".into()] };
+    assert!(head(&ca, shard(), bad).begin(0).is_err());
+}
+
+/// CRL-3: when the addresses in leaves changed, the list goes on to be of the older ones too.
+#[test]
+fn crl_3_a_shard_has_every_address_that_leaves_carry() {
+    let ca = test_ca();
+    let scope = CrlScope::Shard { urls: vec![SHARD.to_owned(), "http://old.site.test/crl/x/7.crl".to_owned()] };
+    assert_eq!(sealed(&ca, &plan(&ca, scope.clone(), Vec::new())).scope(), &scope);
+    assert!(plan(&ca, CrlScope::Shard { urls: Vec::new() }, Vec::new()).tbs().is_err());
 }

@@ -1,0 +1,198 @@
+//! One pass over an issuer's revocations, in which all its lists are written side by side.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pki_core::ids::IssuerId;
+use pki_core::time::Timestamp;
+use pki_core::x509::crl::{CrlError, CrlHead, CrlKind, CrlScope, CrlTbs, CrlWriter, Mark};
+use store::crls::{self, CrlRecord, Scheduled};
+use store::revocations::{self, Listed, Standing};
+
+use super::{Authority, Context, FlowError, Occasion, Settings};
+
+/// Rows read at once.
+const PAGE: u32 = 5000;
+
+/// What is to be signed.
+pub(super) struct Draft {
+    pub(super) built: Vec<Built>,
+    /// The oldest revocation that is on none of the lists before.
+    pub(super) oldest: Option<Timestamp>,
+}
+
+/// The lists of a scope.
+pub(super) struct Built {
+    pub(super) record: CrlRecord,
+    /// What they take the place of.
+    pub(super) last: Option<CrlRecord>,
+    pub(super) full: CrlTbs,
+    pub(super) delta: Option<CrlTbs>,
+}
+
+/// Everything that a pass needs besides the database.
+#[derive(Clone)]
+struct Pass {
+    authority: Authority,
+    settings: Settings,
+    occasion: Occasion,
+    now: Timestamp,
+    floors: BTreeMap<Option<u32>, u64>,
+    /// Shards that leaves are given now.
+    shards: u32,
+}
+
+/// Reads and writes; on one snapshot, whose number the lists tell.
+pub(super) async fn build(ctx: &Context, authority: &Authority, occasion: Occasion) -> Result<Draft, FlowError> {
+    let pass = Pass {
+        settings: ctx.crls.settings.clone(),
+        occasion,
+        now: ctx.now().whole_seconds(),
+        floors: ctx.crls.marks.of(authority.id),
+        shards: if authority.id == ctx.issuing.id { ctx.crls.settings.shards } else { 0 },
+        authority: authority.clone(),
+    };
+    ctx.store
+        .scan(async move |tx| {
+            let issuer = pass.authority.id;
+            let covers = revocations::head(tx).await?;
+            let mut lasts: BTreeMap<Option<u32>, CrlRecord> = BTreeMap::new();
+            lasts.extend(of_issuer(crls::list(tx).await?, issuer).map(|record| (record.shard, record)));
+            let covered = lasts.get(&None).map_or(0, |last| last.covers);
+            let changed = revocations::shards_since(tx, issuer, covered).await?;
+            let oldest = revocations::oldest_since(tx, issuer, covered).await?;
+            let mut sheets = BTreeMap::new();
+            for shard in pass.scopes(&lasts, &changed) {
+                sheets.insert(shard, Sheet::begin(&pass, shard, lasts.remove(&shard), covers)?);
+            }
+            let mut after = None;
+            loop {
+                let page = revocations::page(tx, issuer, after.as_ref(), PAGE).await?;
+                for row in &page {
+                    for shard in [None, Some(row.shard)] {
+                        sheets.get_mut(&shard).map_or(Ok(()), |sheet: &mut Sheet| sheet.push(row))?;
+                    }
+                }
+                let Some(end) = page.into_iter().last() else { break };
+                after = Some(end.serial);
+            }
+            let built = sheets.into_values().map(Sheet::finish).collect::<Result<_, _>>()?;
+            Ok::<_, FlowError>(Draft { built, oldest })
+        })
+        .await
+}
+
+fn of_issuer(all: Vec<CrlRecord>, issuer: IssuerId) -> impl Iterator<Item = CrlRecord> {
+    all.into_iter().filter(move |record| record.issuer == issuer)
+}
+
+impl Pass {
+    /// The complete list, and the shards that have to be made: all that were ever given, or those in which something changed.
+    fn scopes(&self, lasts: &BTreeMap<Option<u32>, CrlRecord>, changed: &[u32]) -> BTreeSet<Option<u32>> {
+        let missing = (0..self.shards).map(Some).filter(|shard| !lasts.contains_key(shard));
+        let mut scopes: BTreeSet<Option<u32>> =
+            missing.chain([None]).chain(changed.iter().copied().map(Some)).collect();
+        if self.occasion != Occasion::Changed {
+            scopes.extend(lasts.keys());
+        }
+        scopes
+    }
+}
+
+/// The lists of one scope while they are written.
+struct Sheet {
+    record: CrlRecord,
+    last: Option<CrlRecord>,
+    full: CrlWriter,
+    delta: Option<CrlWriter>,
+    /// What the delta is to.
+    base: Scheduled,
+}
+
+impl Sheet {
+    fn begin(pass: &Pass, shard: Option<u32>, last: Option<CrlRecord>, covers: u64) -> Result<Self, FlowError> {
+        let record = pass.record(shard, last.as_ref(), covers);
+        let own = Scheduled { number: record.number, at: record.this_update, covers };
+        let base = last.as_ref().map(|last| last.scheduled).filter(|base| base.number > 0).unwrap_or(own);
+        let freshest = if pass.settings.deltas { vec![pass.authority.delta_url(shard)] } else { Vec::new() };
+        let fresh = last.as_ref().map_or(0, |last| last.covers);
+        let expected = last.as_ref().map_or(0, |last| last.entries) + covers.saturating_sub(fresh);
+        let head = |kind| CrlHead {
+            issuer: &pass.authority.certificate,
+            number: record.number,
+            this_update: record.this_update,
+            next_update: record.next_update,
+            scope: match shard {
+                None => CrlScope::Complete,
+                Some(_) => CrlScope::Shard { urls: record.urls.clone() },
+            },
+            kind,
+        };
+        let full = head(CrlKind::Full { freshest }).begin(usize::try_from(expected).unwrap_or(0)).map_err(unbuilt)?;
+        let delta = pass.settings.deltas.then(|| head(CrlKind::Delta { base: base.number }).begin(0));
+        let delta = delta.transpose().map_err(unbuilt)?;
+        Ok(Self { record, last, full, delta, base })
+    }
+
+    fn push(&mut self, row: &Listed) -> Result<(), FlowError> {
+        if self.last.as_ref().is_some_and(|last| is_over(row, last)) {
+            return Ok(());
+        }
+        let (at, mark) = match &row.standing {
+            Standing::Revoked(revocation) => (revocation.at, Mark::Revoked(revocation.reason)),
+            Standing::Released(at) => (*at, Mark::Released),
+        };
+        if mark != Mark::Released {
+            self.full.push(&row.serial, at, mark).map_err(unbuilt)?;
+        }
+        if let Some(delta) = self.delta.as_mut().filter(|_| row.number > self.base.covers) {
+            delta.push(&row.serial, at, mark).map_err(unbuilt)?;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Built, FlowError> {
+        self.record.entries = u64::try_from(self.full.count()).unwrap_or(u64::MAX);
+        let full = self.full.finish().map_err(unbuilt)?;
+        let delta = self.delta.map(CrlWriter::finish).transpose().map_err(unbuilt)?;
+        Ok(Built { record: self.record, last: self.last, full, delta })
+    }
+}
+
+/// Whether a certificate stood on a scheduled list that was made after its end, and may leave (CRL-6).
+pub(super) fn is_over(row: &Listed, last: &CrlRecord) -> bool {
+    row.not_after < last.scheduled.at && row.number <= last.scheduled.covers
+}
+
+impl Pass {
+    /// What will be known of the list. No list is dated before the last one, whatever the clock says, and no number comes
+    /// twice: it is at least the time in seconds (CRL-2), and beyond every mark.
+    fn record(&self, shard: Option<u32>, last: Option<&CrlRecord>, covers: u64) -> CrlRecord {
+        let this_update = last.map_or(self.now, |last| last.this_update.max(self.now));
+        let seconds = u64::try_from(self.now.unix_seconds()).unwrap_or(0);
+        let before = last.map_or(0, |last| last.number).max(self.floors.get(&shard).copied().unwrap_or(0));
+        let number = seconds.max(before.saturating_add(1));
+        let scheduled = match (self.occasion, last) {
+            (Occasion::Changed | Occasion::Asked, Some(last)) => last.scheduled,
+            _ => Scheduled { number, at: this_update, covers },
+        };
+        let mut urls: Vec<String> = shard.map(|_| self.authority.url(shard)).into_iter().collect();
+        let earlier = last.map_or(&[][..], |last| &last.urls).iter().filter(|url| !urls.contains(url));
+        let earlier: Vec<String> = earlier.cloned().collect();
+        urls.extend(earlier);
+        CrlRecord {
+            issuer: self.authority.id,
+            shard,
+            number,
+            this_update,
+            next_update: this_update + self.settings.life,
+            entries: 0,
+            covers,
+            urls,
+            scheduled,
+        }
+    }
+}
+
+fn unbuilt(error: CrlError) -> FlowError {
+    FlowError::Internal(format!("the revocation list is not published: {error}"))
+}

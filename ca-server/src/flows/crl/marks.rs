@@ -1,0 +1,144 @@
+//! The highest numbers that were ever published, in a file beside the database. A database that knows less was restored from
+//! an old backup: it is noticed, and numbers go on beyond the marks.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use pki_core::ids::IssuerId;
+use serde::{Deserialize, Serialize};
+use signer::durable::{self, Existing};
+use store::crls::CrlRecord;
+use store::revocations;
+
+use super::{Context, FlowError, append};
+use crate::flows::record::{With, event};
+use crate::telemetry::crl::Part;
+
+/// The name of the mark of revocations.
+const REVOCATIONS: &str = "revocation";
+
+/// High-water marks, by what they are of.
+#[derive(Debug)]
+pub struct Marks {
+    path: PathBuf,
+    values: Mutex<BTreeMap<String, u64>>,
+    /// Whether the log and the audit log tell already that the database is behind.
+    is_told: AtomicBool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Document {
+    version: u32,
+    marks: BTreeMap<String, u64>,
+}
+
+/// The name of the mark of a scope.
+pub(super) fn scope(issuer: IssuerId, shard: Option<u32>) -> String {
+    shard.map_or_else(|| format!("crl/{issuer}"), |shard| format!("crl/{issuer}/{shard}"))
+}
+
+impl Marks {
+    /// Reads the file; one that is not there is made with the first list.
+    pub fn load(path: PathBuf) -> Result<Self, String> {
+        let damaged = |why: String| {
+            format!(
+                "cannot read the marks in {}: {why}; restore the file, or remove it if the database was never restored",
+                path.display()
+            )
+        };
+        let values = match std::fs::read(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
+            Err(error) => return Err(damaged(error.to_string())),
+            Ok(bytes) => {
+                let document: Document = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
+                document.marks
+            }
+        };
+        Ok(Self { path, values: Mutex::new(values), is_told: AtomicBool::new(false) })
+    }
+
+    /// Remembers a number before it can be forgotten elsewhere.
+    pub(super) fn raise(&self, name: String, number: u64) -> Result<(), String> {
+        let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
+        if values.get(&name).is_some_and(|mark| *mark >= number) {
+            return Ok(());
+        }
+        values.insert(name, number);
+        let document = Document { version: 1, marks: values.clone() };
+        let text = serde_json::to_vec_pretty(&document).map_err(|error| error.to_string())?;
+        let path = &self.path;
+        durable::write(path, &text, 0o600, Existing::Replace)
+            .map_err(|error| format!("cannot write the high-water marks in {}: {error}", path.display()))
+    }
+
+    fn get(&self, name: &str) -> u64 {
+        self.values.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied().unwrap_or(0)
+    }
+
+    /// The marks of an issuer's lists.
+    pub(super) fn of(&self, issuer: IssuerId) -> BTreeMap<Option<u32>, u64> {
+        let values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
+        let complete = scope(issuer, None);
+        let of = |(name, number): (&String, &u64)| match name.strip_prefix(&complete)? {
+            "" => Some((None, *number)),
+            shard => Some((Some(shard.strip_prefix('/')?.parse().ok()?), *number)),
+        };
+        values.iter().filter_map(of).collect()
+    }
+}
+
+/// What the database turned out to be.
+pub(super) struct Standing {
+    /// The number of the last revocation.
+    pub(super) head: u64,
+    /// Issuers whose lists have to be made anew, beyond the marks.
+    pub(super) behind: Vec<IssuerId>,
+}
+
+/// Notices a database that knows less than was published. The numbers of revocations jump ahead at once.
+pub(super) async fn hold_against(ctx: &Context, records: &[CrlRecord], head: u64) -> Result<Standing, FlowError> {
+    let marks = &ctx.crls.marks;
+    let behind = records.iter().filter(|record| marks.get(&scope(record.issuer, record.shard)) > record.number);
+    let behind: Vec<&CrlRecord> = behind.collect();
+    let mark = marks.get(REVOCATIONS);
+    if behind.is_empty() && mark <= head {
+        marks.is_told.store(false, Ordering::Relaxed);
+        return note(ctx, head, Vec::new()).await;
+    }
+    if !marks.is_told.swap(true, Ordering::Relaxed) {
+        let first = behind.first();
+        let known = first.map_or(head, |record| record.number);
+        let marked = first.map_or(mark, |record| marks.get(&scope(record.issuer, record.shard)));
+        tell(ctx, known, marked).await;
+    }
+    let head = if mark > head {
+        let by = mark.saturating_sub(head).saturating_add(1);
+        ctx.store.write(async move |tx| Ok::<_, FlowError>(revocations::advance(tx, by).await?)).await?
+    } else {
+        head
+    };
+    let mut issuers: Vec<IssuerId> = behind.iter().map(|record| record.issuer).collect();
+    issuers.dedup();
+    note(ctx, head, issuers).await
+}
+
+async fn tell(ctx: &Context, known: u64, marked: u64) {
+    tracing::error!(
+        known,
+        marked,
+        "the database knows less than was published: it was restored from an old backup. Numbers go on beyond; revoke again what was revoked since that backup"
+    );
+    ctx.metrics.crl.went_back();
+    let noticed = event(ctx, "system", "database.behind", format_args!("issuer:{}", ctx.issuing.id))
+        .with("known", known)
+        .with("marked", marked);
+    append(ctx, noticed).await;
+}
+
+async fn note(ctx: &Context, head: u64, behind: Vec<IssuerId>) -> Result<Standing, FlowError> {
+    let noted = ctx.crls.marks.raise(REVOCATIONS.to_owned(), head);
+    super::report(ctx, Part::Marks, noted).await;
+    Ok(Standing { head, behind })
+}

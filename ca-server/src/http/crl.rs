@@ -1,0 +1,314 @@
+//! Revocation lists for relying parties (RFC 5280 section 4.2.1.13, RFC 2585 section 4; CRL-10): from memory, over plain
+//! HTTP, with what caches and interrupted downloads need.
+
+use std::io::Write as _;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::header::{
+    ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG,
+    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, RANGE, VARY,
+};
+use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use pki_core::ids::IssuerId;
+use pki_core::time::Timestamp;
+use pki_core::x509::crl::Crl;
+use pki_core::x509::pem;
+
+use super::extract::Segment;
+use super::{Http, HttpError};
+use crate::flows::crl::{self, Published};
+
+/// The longest that caches keep a list: a revocation is to be seen soon.
+const FRESH: Duration = Duration::from_secs(60);
+
+/// What is compressed, once a list, or encoded in PEM: longer lists go as they are.
+const MOST: usize = 16 * 1024 * 1024;
+
+/// The routes of lists.
+pub(super) fn router() -> Router<Arc<Http>> {
+    Router::new().route("/crl/{file}", get(complete)).route("/crl/{issuer}/{file}", get(shard))
+}
+
+async fn complete(
+    State(http): State<Arc<Http>>,
+    Segment(file): Segment,
+    headers: HeaderMap,
+) -> Result<Response, HttpError> {
+    let (name, wish) = Wish::read(&file).ok_or_else(unknown)?;
+    let issuer: IssuerId = name.parse().map_err(|_| unknown())?;
+    show(&http, issuer, None, wish, &headers).await
+}
+
+async fn shard(
+    State(http): State<Arc<Http>>,
+    path: Result<Path<(String, String)>, PathRejection>,
+    headers: HeaderMap,
+) -> Result<Response, HttpError> {
+    let Ok(Path((of, file))) = path else { return Err(unknown()) };
+    let (name, wish) = Wish::read(&file).ok_or_else(unknown)?;
+    let issuer: IssuerId = of.parse().map_err(|_| unknown())?;
+    let number: u32 = name.parse().map_err(|_| unknown())?;
+    // one address a list: no `007`
+    if number.to_string() != name {
+        return Err(unknown());
+    }
+    show(&http, issuer, Some(number), wish, &headers).await
+}
+
+fn unknown() -> HttpError {
+    HttpError::not_found("revocation list")
+}
+
+/// Which form of a list an address means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Wish {
+    is_delta: bool,
+    is_pem: bool,
+}
+
+impl Wish {
+    /// `NAME.crl`, `NAME-delta.crl`, and the same with `.pem`.
+    fn read(file: &str) -> Option<(&str, Self)> {
+        let (stem, is_pem) = match file.strip_suffix(".crl") {
+            Some(stem) => (stem, false),
+            None => (file.strip_suffix(".pem")?, true),
+        };
+        Some(match stem.strip_suffix("-delta") {
+            Some(name) => (name, Self { is_delta: true, is_pem }),
+            None => (stem, Self { is_delta: false, is_pem }),
+        })
+    }
+}
+
+async fn show(
+    http: &Http,
+    issuer: IssuerId,
+    shard: Option<u32>,
+    wish: Wish,
+    headers: &HeaderMap,
+) -> Result<Response, HttpError> {
+    let list = crl::published(&http.ctx, issuer, shard).ok_or_else(unknown)?;
+    let (crl, hash) = match (&list.delta, wish.is_delta) {
+        (_, false) => (&list.full, &list.sha256),
+        (Some(delta), true) => (delta, &list.delta_sha256),
+        (None, true) => return Err(unknown()),
+    };
+    let common = Common::new(http, &list, hash, wish.is_pem);
+    let may_compress = !wish.is_pem && !wish.is_delta && headers.get(RANGE).is_none() && accepts_gzip(headers);
+    let gzip = if may_compress { compressed(&list).await } else { None };
+    if common.is_known(headers) {
+        return Ok((StatusCode::NOT_MODIFIED, common.headers(gzip.is_some())).into_response());
+    }
+    if wish.is_pem {
+        return Ok((common.headers(false), text(crl)).into_response());
+    }
+    Ok(match gzip {
+        Some(gzip) => ([(CONTENT_ENCODING, "gzip")], common.headers(true), bytes(gzip)).into_response(),
+        None => partial(&common, headers, bytes(crl.shared_der())),
+    })
+}
+
+/// What every answer about a list says.
+struct Common {
+    tag: String,
+    modified: String,
+    modified_at: Timestamp,
+    fresh: u64,
+    kind: &'static str,
+}
+
+impl Common {
+    fn new(http: &Http, list: &Published, hash: &str, is_pem: bool) -> Self {
+        let (ctx, record) = (&http.ctx, &list.record);
+        let fresh = FRESH.min(record.next_update.since(ctx.now())).min(ctx.crls.settings.period);
+        let at = record.this_update.since(Timestamp::from_unix_seconds(0));
+        Self {
+            tag: format!("{}{}", hash.get(..32).unwrap_or(hash), if is_pem { "-pem" } else { "" }),
+            modified: httpdate::fmt_http_date(std::time::UNIX_EPOCH + at),
+            modified_at: record.this_update,
+            fresh: fresh.as_secs(),
+            kind: if is_pem { "application/x-pem-file" } else { "application/pkix-crl" },
+        }
+    }
+
+    /// Strong tags: one a form, since their bytes differ (RFC 9110 section 8.8.3).
+    fn tag(&self, is_gzip: bool) -> String {
+        format!("\"{}{}\"", self.tag, if is_gzip { "-gzip" } else { "" })
+    }
+
+    fn headers(&self, is_gzip: bool) -> [(HeaderName, String); 6] {
+        [
+            (CONTENT_TYPE, self.kind.to_owned()),
+            (ETAG, self.tag(is_gzip)),
+            (LAST_MODIFIED, self.modified.clone()),
+            (CACHE_CONTROL, format!("public, max-age={}, must-revalidate", self.fresh)),
+            (VARY, "Accept-Encoding".to_owned()),
+            (ACCEPT_RANGES, "bytes".to_owned()),
+        ]
+    }
+
+    /// Whether whoever asks has it already (RFC 9110 section 13.2.2).
+    fn is_known(&self, headers: &HeaderMap) -> bool {
+        if let Some(tags) = text_of(headers, IF_NONE_MATCH) {
+            let ours = [self.tag(false), self.tag(true)];
+            return tags
+                .split(',')
+                .map(|tag| tag.trim().trim_start_matches("W/"))
+                .any(|tag| tag == "*" || ours.iter().any(|our| our == tag));
+        }
+        let since = text_of(headers, IF_MODIFIED_SINCE).and_then(seconds);
+        since.is_some_and(|since| self.modified_at.unix_seconds() <= since)
+    }
+
+    /// Whether a range is of the bytes that are there (RFC 9110 section 13.1.5).
+    fn is_same(&self, headers: &HeaderMap) -> bool {
+        text_of(headers, IF_RANGE).is_none_or(|known| known == self.tag(false) || known == self.modified)
+    }
+}
+
+fn text_of(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+fn seconds(date: &str) -> Option<i64> {
+    let at = httpdate::parse_http_date(date).ok()?;
+    at.duration_since(std::time::UNIX_EPOCH).ok().and_then(|at| i64::try_from(at.as_secs()).ok())
+}
+
+/// All of it, or the one range that was asked for.
+fn partial(common: &Common, headers: &HeaderMap, bytes: Bytes) -> Response {
+    let wanted = text_of(headers, RANGE).filter(|_| common.is_same(headers));
+    match wanted.map(|wanted| range(wanted, bytes.len())) {
+        None | Some(Wanted::All) => (common.headers(false), bytes).into_response(),
+        Some(Wanted::Part(part)) => {
+            let last = part.end.saturating_sub(1);
+            let place = [(CONTENT_RANGE, format!("bytes {}-{last}/{}", part.start, bytes.len()))];
+            (StatusCode::PARTIAL_CONTENT, place, common.headers(false), bytes.slice(part)).into_response()
+        }
+        Some(Wanted::Outside) => {
+            (StatusCode::RANGE_NOT_SATISFIABLE, [(CONTENT_RANGE, format!("bytes */{}", bytes.len()))]).into_response()
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Wanted {
+    All,
+    Part(Range<usize>),
+    Outside,
+}
+
+/// One range of bytes; several, and what is not understood, mean all of it (RFC 9110 section 14.2).
+fn range(text: &str, length: usize) -> Wanted {
+    let Some((first, last)) = text.strip_prefix("bytes=").and_then(|range| range.split_once('-')) else {
+        return Wanted::All;
+    };
+    let (first, last) = (first.trim(), last.trim());
+    let (start, end) = match (first.parse::<usize>(), last.parse::<usize>()) {
+        (Ok(first), Ok(last)) if first <= last => (first, last.saturating_add(1).min(length)),
+        (Ok(first), Err(_)) if last.is_empty() => (first, length),
+        (Err(_), Ok(count)) if first.is_empty() => (length.saturating_sub(count), length),
+        _ => return Wanted::All,
+    };
+    if start < end { Wanted::Part(start..end) } else { Wanted::Outside }
+}
+
+/// Whether gzip was asked for; whoever says nothing gets the list as it is.
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let offers = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    offers.flat_map(|value| value.split(',')).any(|offer| {
+        let (coding, weight) = offer.split_once(';').unwrap_or((offer, ""));
+        let weight = weight.trim().strip_prefix("q=").map_or(1.0, |weight| weight.trim().parse().unwrap_or(0.0));
+        coding.trim().eq_ignore_ascii_case("gzip") && weight > 0.0
+    })
+}
+
+/// The compressed form, made by whoever asks first; none when the list is too long.
+async fn compressed(list: &Arc<Published>) -> Option<Arc<Vec<u8>>> {
+    if list.full.der().len() > MOST {
+        return None;
+    }
+    if let Some(made) = list.gzip.get() {
+        return made.clone();
+    }
+    let list = Arc::clone(list);
+    let made = tokio::task::spawn_blocking(move || list.gzip.get_or_init(|| gzip(list.full.der())).clone()).await;
+    made.ok().flatten()
+}
+
+fn gzip(der: &[u8]) -> Option<Arc<Vec<u8>>> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(der).and_then(|()| encoder.finish()).ok().map(Arc::new)
+}
+
+fn text(crl: &Crl) -> Body {
+    pem::encode(pem::CRL, crl.der()).into()
+}
+
+/// The same bytes, not a copy.
+fn bytes(shared: Arc<Vec<u8>>) -> Bytes {
+    struct Shared(Arc<Vec<u8>>);
+    impl AsRef<[u8]> for Shared {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+    Bytes::from_owner(Shared(shared))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn crl_10_ranges_are_single_and_within() {
+        for (text, wanted) in [
+            ("bytes=0-0", Wanted::Part(0..1)),
+            ("bytes=5-", Wanted::Part(5..10)),
+            ("bytes=-3", Wanted::Part(7..10)),
+            ("bytes=-99", Wanted::Part(0..10)),
+            ("bytes=8-99", Wanted::Part(8..10)),
+            ("bytes=10-", Wanted::Outside),
+            ("bytes=-0", Wanted::Outside),
+            ("bytes=0-1,3-4", Wanted::All),
+            ("bytes=4-2", Wanted::All),
+            ("bytes=-", Wanted::All),
+            ("lines=1-2", Wanted::All),
+            ("bytes=99999999999999999999-", Wanted::All),
+        ] {
+            assert_eq!(range(text, 10), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn crl_10_gzip_is_for_those_who_ask() {
+        for (value, accepted) in [
+            ("gzip", true),
+            ("br, GZIP;q=0.5", true),
+            ("gzip;q=0", false),
+            ("identity", false),
+            ("*", false),
+            ("", false),
+        ] {
+            let headers = HeaderMap::from_iter([(ACCEPT_ENCODING, value.parse().unwrap())]);
+            assert_eq!(accepts_gzip(&headers), accepted, "{value}");
+        }
+        assert!(!accepts_gzip(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn a_file_name_says_which_form() {
+        let wish = |is_delta, is_pem| Wish { is_delta, is_pem };
+        assert_eq!(Wish::read("0.crl"), Some(("0", wish(false, false))));
+        assert_eq!(Wish::read("0-delta.pem"), Some(("0", wish(true, true))));
+        assert_eq!(Wish::read("0.txt"), None);
+    }
+}

@@ -1,0 +1,89 @@
+//! Publishes revocation lists: soon after a revocation, and by the clock. Every replica looks; the one that is told of the
+//! revocation is the first to act, and whoever is late finds another number in the place.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pki_core::ids::IssuerId;
+use tokio::time::Instant;
+
+use crate::flows::crl::{self, Occasion};
+use crate::flows::{Context, FlowError};
+use crate::tasks::Tasks;
+use crate::telemetry::crl::Part;
+
+/// How often the database is looked at when nothing wakes the publisher.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What is revoked within so long of each other comes onto one list. A publication that takes longer is followed by as long
+/// a pause: revocations that never end must not keep a core busy.
+const GATHER: Duration = Duration::from_millis(200);
+
+/// How long a replica leaves a revocation to the one it was made at.
+const OTHERS: Duration = Duration::from_secs(2);
+
+/// The longest pause after a publication that failed.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Default)]
+struct Pace {
+    /// What the last publication took.
+    took: Duration,
+    /// Since when this process knows of what another one was told of.
+    seen: BTreeMap<IssuerId, Instant>,
+    failures: u32,
+    again_at: Option<Instant>,
+}
+
+/// Runs until shutdown.
+pub async fn run(ctx: Arc<Context>, tasks: Tasks) {
+    let shutdown = tasks.shutdown();
+    let mut pace = Pace::default();
+    let mut is_told = true;
+    loop {
+        if let Err(error) = turn(&ctx, &mut pace, is_told).await {
+            pace.failures = pace.failures.saturating_add(1);
+            let pause = Duration::from_secs(1 << pace.failures.min(5)).min(LONGEST_PAUSE);
+            pace.again_at = Some(Instant::now() + pause);
+            tracing::warn!(%error, again_in = ?pause, "revocation lists are not published");
+        }
+        is_told = tokio::select! {
+            () = ctx.crls.wake.notified() => true,
+            () = tokio::time::sleep(LOOK) => false,
+            () = shutdown.cancelled() => return,
+        };
+        if is_told {
+            tokio::select! {
+                () = tokio::time::sleep(GATHER.max(pace.took)) => {}
+                () = shutdown.cancelled() => return,
+            }
+        }
+    }
+}
+
+async fn turn(ctx: &Context, pace: &mut Pace, is_told: bool) -> Result<(), FlowError> {
+    let due = match crl::look(ctx).await {
+        Ok(due) => due,
+        Err(error) => {
+            crl::report(ctx, Part::Publish, Err(error.to_string())).await;
+            return Err(error);
+        }
+    };
+    pace.seen.retain(|issuer, _| due.iter().any(|(other, _)| other == issuer));
+    if pace.again_at.is_some_and(|at| Instant::now() < at) {
+        return Ok(());
+    }
+    for (issuer, occasion) in due {
+        let is_others = occasion == Occasion::Changed && !is_told && !ctx.owns_database();
+        let seen = *pace.seen.entry(issuer).or_insert_with(Instant::now);
+        if is_others && seen.elapsed() < OTHERS {
+            continue;
+        }
+        let begun = Instant::now();
+        crl::publish(ctx, issuer, occasion).await?;
+        pace.took = begun.elapsed();
+    }
+    (pace.failures, pace.again_at) = (0, None);
+    Ok(())
+}
