@@ -7,6 +7,7 @@ use axum::Router;
 use axum::routing::get;
 use pki_core::admission::Bounds;
 use pki_core::ids::JobId;
+use pki_core::policy::Policy;
 use pki_core::random::{Entropy, SystemEntropy};
 use pki_core::time::{Clock, SystemClock};
 use signer::{FileSigner, Passphrase, SiteKey};
@@ -17,9 +18,13 @@ use crate::config::{Config, ResolverAddress};
 use crate::flows::crl::{self, CrlDesk};
 use crate::flows::handover::Handover;
 use crate::flows::issue::IssueDesk;
+use crate::flows::ocsp::OcspSettings;
+use crate::flows::ocsp::cache::CacheBounds;
+use crate::flows::own_tls::own_policy;
 use crate::flows::pruning::Retention;
 use crate::flows::rates::Rates;
 use crate::flows::{Context, ContextParts, FlowError, Limits, Service, policy};
+use crate::http::ocsp::Front;
 use crate::http::{Gate, Http, Networks, Readiness, Urls, acme, api, operations, public};
 use crate::jobs::{Chores, LEASE};
 use crate::own_certificate::OwnCertificate;
@@ -46,6 +51,15 @@ pub struct App {
     pub tasks: Tasks,
 }
 
+/// A replica that answers relying parties and nobody else, without any key of the CA.
+#[derive(Debug)]
+pub struct ResponderApp {
+    /// What handlers work with.
+    pub http: Arc<Http>,
+    /// Takes up the root's lists.
+    pub root_crl: RootCrlWatch,
+}
+
 /// Why a CA cannot be built; each a sentence with the remedy.
 pub type BuildError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -59,6 +73,39 @@ pub async fn build(config: &Config, passphrase: Passphrase, own: Vec<std::net::S
     let (desk, site_key) = open_keys(config, &material, passphrase, Arc::clone(&entropy)).await?;
     let store = open_store(config).await?;
     let policy = watch.confirm(policy).await?;
+    let ctx = context(config, material, store, policy, (desk, site_key), (clock, entropy)).await?;
+    policy::begin(&ctx).await?;
+    let validator = Arc::new(validator(config, own)?);
+    let own = OwnCertificate::start(&ctx, &config.dir, config.external.own_names()).await?;
+    let root_crl = RootCrlWatch::new(config.ca.root.crl.clone(), ctx.now());
+    let retention = Retention { orders: config.retention.orders, eab_keys: config.retention.eab_keys };
+    let http = http(config, ctx, validator.issuers.clone());
+    let tasks = http.tasks.clone();
+    Ok(App { http, validator, chores: Chores { own, root_crl }, policies: watch, retention, tasks })
+}
+
+/// Opens the database of a configuration, and no key: whatever needs one is refused, and no request gets that far.
+pub async fn build_responder(config: &Config) -> Result<ResponderApp, BuildError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
+    let material = CaMaterial::load(config, clock.now())?;
+    let store = open_store(config).await?;
+    let policy = own_policy(&config.external.own_names())?;
+    let desk = IssueDesk::without_key(config.ca.issuing.key.clone());
+    let site_key = SiteKey::of_the_moment(Arc::clone(&entropy));
+    let ctx = context(config, material, store, policy, (desk, site_key), (clock, entropy)).await?;
+    let root_crl = RootCrlWatch::new(config.ca.root.crl.clone(), ctx.now());
+    Ok(ResponderApp { http: http(config, ctx, Vec::new()), root_crl })
+}
+
+async fn context(
+    config: &Config,
+    material: CaMaterial,
+    store: Store,
+    policy: Policy,
+    (desk, site_key): (IssueDesk, SiteKey),
+    (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
+) -> Result<Arc<Context>, BuildError> {
     let metrics = Arc::new(Metrics::default());
     metrics.issuer_not_after.store(material.issuing.certificate.not_after().unix_seconds(), Ordering::Relaxed);
     metrics.root_crl_next_update.store(material.root_crl_next_update().unix_seconds(), Ordering::Relaxed);
@@ -85,31 +132,22 @@ pub async fn build(config: &Config, passphrase: Passphrase, own: Vec<std::net::S
         service: service(config),
         epoch,
         addresses: addresses(config),
+        ocsp: ocsp(config),
         metrics,
     }));
-    policy::begin(&ctx).await?;
+    // before anything is asked of it: who was taken back while it was away
     ctx.denied.catch_up(&ctx.store).await?;
-    let validator = Arc::new(validator(config, own)?);
-    let own = OwnCertificate::start(&ctx, &config.dir, config.external.own_names()).await?;
-    let root_crl = RootCrlWatch::new(config.ca.root.crl.clone(), ctx.now());
-    let tasks = Tasks::default();
+    Ok(ctx)
+}
+
+/// `issuers` is what records of dns-persist-01 call this CA.
+fn http(config: &Config, ctx: Arc<Context>, issuers: Vec<String>) -> Arc<Http> {
     let roots_pem = pki_core::x509::pem::bundle_to_pem(&ctx.roots);
     let urls = Urls::new(config.external.main.as_str());
-    let retention = Retention { orders: config.retention.orders, eab_keys: config.retention.eab_keys };
     let (gate, networks) = (gate(config, &ctx), networks(config));
     let aliases = config.external.aliases.iter().map(|alias| Urls::new(alias.as_str())).collect();
-    let http = Arc::new(Http {
-        ctx,
-        urls,
-        aliases,
-        tasks: tasks.clone(),
-        ready: Readiness::default(),
-        roots_pem,
-        issuers: validator.issuers.clone(),
-        gate,
-        networks,
-    });
-    Ok(App { http, validator, chores: Chores { own, root_crl }, policies: watch, retention, tasks })
+    let (tasks, ready) = (Tasks::default(), Readiness::default());
+    Arc::new(Http { ctx, urls, aliases, tasks, ready, roots_pem, issuers, gate, networks })
 }
 
 async fn open_store(config: &Config) -> Result<Store, BuildError> {
@@ -172,6 +210,21 @@ fn crls(config: &Config) -> Result<CrlDesk, BuildError> {
     Ok(CrlDesk::new(settings, crl::Marks::load(config.dir.join("high-water.json"))?))
 }
 
+fn ocsp(config: &Config) -> OcspSettings {
+    let settings = &config.ocsp;
+    let number = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+    let cache = CacheBounds {
+        answers: number(settings.cached_answers),
+        octets: number(settings.cached_megabytes).saturating_mul(1024 * 1024),
+    };
+    OcspSettings {
+        answer_life: settings.answer_life,
+        max_age: settings.max_age,
+        responder_life: settings.responder_life,
+        cache,
+    }
+}
+
 fn gate(config: &Config, ctx: &Context) -> Arc<Gate> {
     let overload = &config.limits.overload;
     let bounds = Bounds { at_once: overload.at_once, waiting: overload.waiting, patience: overload.patience };
@@ -225,6 +278,17 @@ fn validator(config: &Config, own: Vec<std::net::SocketAddr>) -> Result<Validato
     })
 }
 
+/// HTTP for relying parties.
+pub fn public_front(http: &Arc<Http>) -> Front {
+    let router = public::router(http).with_state(Arc::clone(http));
+    Front::new(Arc::clone(http), router, None)
+}
+
+/// HTTP for monitoring.
+pub fn operations_router(http: &Arc<Http>) -> Router {
+    operations::router().with_state(Arc::clone(http))
+}
+
 impl App {
     /// HTTPS: ACME, agents, and the roots for those who have nothing but an address and a fingerprint.
     pub fn main_router(&self) -> Router {
@@ -236,16 +300,6 @@ impl App {
             .merge(api::agents(http))
             .fallback(async || crate::http::HttpError::not_found("resource"))
             .with_state(Arc::clone(http))
-    }
-
-    /// HTTP for relying parties.
-    pub fn public_router(&self) -> Router {
-        public::router(&self.http).with_state(Arc::clone(&self.http))
-    }
-
-    /// HTTP for monitoring.
-    pub fn operations_router(&self) -> Router {
-        operations::router().with_state(Arc::clone(&self.http))
     }
 
     /// The local socket.

@@ -11,11 +11,17 @@ use crate::app::{self, App, BuildError};
 use crate::config::Config;
 use crate::flows::recovery;
 use crate::folder_lock::FolderLock;
-use crate::server::{self, Listeners, serve_admin, serve_plain, serve_tls};
+use crate::http::Http;
+use crate::root_crl_watch::RootCrlWatch;
+use crate::server::{self, Listeners, serve_admin, serve_plain, serve_public, serve_tls};
+use crate::tasks::Tasks;
 use crate::{jobs, telemetry, tls};
 
 /// How long requests under way may take to end.
 const DRAIN: Duration = Duration::from_secs(30);
+
+/// How often a replica without keys looks whether it can answer.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// What a caller learns once the CA answers requests.
 #[derive(Debug, Clone)]
@@ -47,7 +53,7 @@ async fn run_on(
     let own = listeners.addresses()?.map(|(_, address)| address).to_vec();
     let app = app::build(config, passphrase, own).await?;
     recovery::finish_planned(&app.http.ctx).await?;
-    publish_addresses(config, &listeners)?;
+    publish_addresses(&config.dir, &listeners.addresses()?)?;
     let started = Started { main: listeners.main.local_addr()?, http: Arc::clone(&app.http) };
     let (shutdown, hangup) = (wait_for_end()?, signal(SignalKind::hangup())?);
     serve(app, listeners, || when_ready(&started), shutdown, hangup).await
@@ -63,11 +69,11 @@ async fn bind(config: &Config) -> Result<Listeners, BuildError> {
 }
 
 /// Real addresses, for scripts and tests that configured port 0.
-fn publish_addresses(config: &Config, listeners: &Listeners) -> Result<(), BuildError> {
-    let folder = config.dir.join("run");
+fn publish_addresses(dir: &Path, addresses: &[(&str, std::net::SocketAddr)]) -> Result<(), BuildError> {
+    let folder = dir.join("run");
     std::fs::create_dir_all(&folder)?;
     let addresses: serde_json::Map<String, serde_json::Value> =
-        listeners.addresses()?.iter().map(|(name, address)| ((*name).to_owned(), address.to_string().into())).collect();
+        addresses.iter().map(|(name, address)| ((*name).to_owned(), address.to_string().into())).collect();
     let text = serde_json::to_vec_pretty(&addresses)?;
     signer::durable::write(&folder.join("addresses.json"), &text, 0o644, signer::durable::Existing::Replace)?;
     Ok(())
@@ -95,14 +101,15 @@ pub async fn serve(
     let tls = tls::server_config(app.chores.own.served())?;
     let tasks = app.tasks.clone();
     let http = Arc::clone(&app.http);
-    let (main, public) = (app.main_router(), app.public_router());
-    let (operations, admin) = (app.operations_router(), app.admin_router());
+    let (main, public) = (app.main_router(), app::public_front(&http));
+    let (operations, admin) = (app::operations_router(&http), app.admin_router());
     tasks.spawn(serve_tls(listeners.main, tls, main, tasks.clone()));
-    tasks.spawn(serve_plain(listeners.public, public, tasks.clone()));
+    tasks.spawn(serve_public(listeners.public, public, tasks.clone()));
     tasks.spawn(serve_plain(listeners.operations, operations, tasks.clone()));
     tasks.spawn(serve_admin(listeners.admin, admin, tasks.clone()));
     tasks.spawn(jobs::run(Arc::clone(&http.ctx), Arc::clone(&app.validator), tasks.clone()));
     tasks.spawn(jobs::run_denied(Arc::clone(&http.ctx), tasks.clone()));
+    tasks.spawn(jobs::run_ocsp(Arc::clone(&http.ctx), tasks.clone()));
     tasks.spawn(jobs::run_pruning(Arc::clone(&http.ctx), app.retention, tasks.clone()));
     tasks.spawn(app.policies.run(Arc::clone(&http.ctx), hangup, tasks.clone()));
     tasks.spawn(jobs::run_publication(Arc::clone(&http.ctx), tasks.clone()));
@@ -112,10 +119,50 @@ pub async fn serve(
     notify_systemd("READY=1");
     when_ready();
     shutdown.await;
+    end(&http).await
+}
+
+/// Runs a replica without keys until SIGTERM or SIGINT: the public and the operations listener, and the CA's database.
+pub async fn run_responder(dir: &Path) -> Result<(), BuildError> {
+    let config = Config::load(dir)?;
+    telemetry::start_logging(config.log.format, &config.log.level);
+    let _lock = FolderLock::take(&config.dir)?;
+    let public = server::bind("public", config.listen.public).await?;
+    let operations = server::bind("operations", config.listen.operations).await?;
+    let app = app::build_responder(&config).await?;
+    let addresses = [("public", public.local_addr()?), ("operations", operations.local_addr()?)];
+    publish_addresses(&config.dir, &addresses)?;
+    let (http, tasks) = (Arc::clone(&app.http), app.http.tasks.clone());
+    tasks.spawn(serve_public(public, app::public_front(&http), tasks.clone()));
+    tasks.spawn(serve_plain(operations, app::operations_router(&http), tasks.clone()));
+    tasks.spawn(jobs::run_ocsp(Arc::clone(&http.ctx), tasks.clone()));
+    tasks.spawn(watch_responder(Arc::clone(&http), app.root_crl, tasks.clone()));
+    let shutdown = wait_for_end()?;
+    tracing::info!("answering relying parties; nothing else is done here");
+    notify_systemd("READY=1");
+    shutdown.await;
+    end(&http).await
+}
+
+/// A replica without keys is ready while it has a certificate to answer with.
+async fn watch_responder(http: Arc<Http>, root_crl: RootCrlWatch, tasks: Tasks) {
+    let shutdown = tasks.shutdown();
+    while !shutdown.is_cancelled() {
+        http.ready.set(http.ctx.ocsp.can_sign(http.ctx.now()));
+        root_crl.look(&http.ctx);
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            () = shutdown.cancelled() => {}
+        }
+    }
+}
+
+/// Lets requests under way end.
+async fn end(http: &Http) -> Result<(), BuildError> {
     tracing::info!("shutting down: requests under way may end");
     notify_systemd("STOPPING=1");
     http.ready.set(false);
-    if tokio::time::timeout(DRAIN, tasks.stop()).await.is_err() {
+    if tokio::time::timeout(DRAIN, http.tasks.stop()).await.is_err() {
         tracing::warn!("some connections did not end in time and are closed");
     }
     http.ctx.store.close().await;

@@ -1,14 +1,16 @@
 //! Listeners and connections: who may connect, how long they may dawdle, how they are let go.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use hyper::Request;
-use hyper::body::Incoming;
-use hyper::service::{Service, service_fn};
+use bytes::Bytes;
+use hyper::body::{Body, Incoming};
+use hyper::service::Service;
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
@@ -20,6 +22,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::http::Peer;
 use crate::http::api::Administrator;
+use crate::http::ocsp::Front;
 use crate::tasks::Tasks;
 
 /// For a TLS handshake and for the head of a request: a client that is slower holds a place that others need.
@@ -92,7 +95,7 @@ pub async fn serve_tls(listener: TcpListener, tls: Arc<ServerConfig>, router: Ro
                 Ok(Ok(stream)) => {
                     let version =
                         if stream.get_ref().1.alpn_protocol() == Some(&b"h2"[..]) { Http::Two } else { Http::One };
-                    converse(stream, version, Some(peer), router, &connection_tasks).await;
+                    converse(stream, version, Routed::new(router, Some(peer)), &connection_tasks).await;
                 }
                 Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
                 Err(_) => tracing::debug!("TLS handshake took too long"),
@@ -110,7 +113,21 @@ pub async fn serve_plain(listener: TcpListener, router: Router, tasks: Tasks) {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         let (router, connection_tasks) = (router.clone(), tasks.clone());
         tasks.spawn(async move {
-            converse(stream, Http::One, Some(peer), router, &connection_tasks).await;
+            converse(stream, Http::One, Routed::new(router, Some(peer)), &connection_tasks).await;
+            drop(place);
+        });
+    }
+}
+
+/// Serves what relying parties ask until shutdown.
+pub async fn serve_public(listener: TcpListener, front: Front, tasks: Tasks) {
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let shutdown = tasks.shutdown();
+    while let Some((stream, peer)) = accept(&listener, &shutdown).await {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let (front, connection_tasks) = (front.of(Some(peer)), tasks.clone());
+        tasks.spawn(async move {
+            converse(stream, Http::One, front, &connection_tasks).await;
             drop(place);
         });
     }
@@ -149,7 +166,37 @@ pub async fn serve_admin(listener: UnixListener, router: Router, tasks: Tasks) {
         let Ok(peer) = stream.peer_cred() else { continue };
         let router = router.clone().layer(axum::Extension(Administrator::local(peer.uid())));
         let connection_tasks = tasks.clone();
-        tasks.spawn(async move { converse(stream, Http::One, None, router, &connection_tasks).await });
+        tasks.spawn(async move { converse(stream, Http::One, Routed::new(router, None), &connection_tasks).await });
+    }
+}
+
+/// A router as a connection calls it: each request carries who is at the other end.
+#[derive(Debug, Clone)]
+pub struct Routed {
+    router: TowerToHyperService<Router>,
+    peer: Option<Peer>,
+}
+
+impl Routed {
+    /// For one connection.
+    pub fn new(router: Router, peer: Option<Peer>) -> Self {
+        Self { router: TowerToHyperService::new(router), peer }
+    }
+
+    /// For another connection.
+    pub fn of(&self, peer: Option<Peer>) -> Self {
+        Self { peer, ..self.clone() }
+    }
+}
+
+impl Service<Request<Incoming>> for Routed {
+    type Response = axum::response::Response;
+    type Error = Infallible;
+    type Future = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Future;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        self.peer.map(|peer| request.extensions_mut().insert(peer));
+        self.router.call(request)
     }
 }
 
@@ -162,9 +209,12 @@ enum Http {
 }
 
 /// One connection, HTTP/1.1 or HTTP/2, until its end or until shutdown lets it finish what it is doing.
-async fn converse<S>(stream: S, version: Http, peer: Option<Peer>, router: Router, tasks: &Tasks)
+async fn converse<S, A, B>(stream: S, version: Http, service: A, tasks: &Tasks)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    A: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+    A::Future: Send + 'static,
+    B: Body<Data = Bytes, Error = axum::Error> + Send + 'static,
 {
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE);
@@ -173,11 +223,6 @@ where
         Http::One => builder.http1_only(),
         Http::Two => builder.http2_only(),
     };
-    let router = TowerToHyperService::new(router);
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        peer.map(|peer| request.extensions_mut().insert(peer));
-        router.call(request)
-    });
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let shutdown = tasks.shutdown();

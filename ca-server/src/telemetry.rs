@@ -1,10 +1,13 @@
 //! What operators watch: logs and metrics.
 
 pub mod crl;
+mod histogram;
+pub mod ocsp;
 pub mod policy;
 mod pressure;
 mod revocation;
 
+use histogram::Histogram;
 pub use pressure::Pressure;
 pub use revocation::RevocationMetrics;
 
@@ -47,6 +50,8 @@ pub struct Metrics {
     pub crl: crl::CrlMetrics,
     /// The policy in force.
     pub policy: policy::PolicyMetrics,
+    /// OCSP answers.
+    pub ocsp: ocsp::OcspMetrics,
     /// Revocations, and who is denied since.
     pub revocation: RevocationMetrics,
     /// Limits, admission and pruning.
@@ -131,6 +136,7 @@ impl Metrics {
         }
         self.crl.render(&mut out);
         self.policy.render(&mut out);
+        self.ocsp.render(&mut out);
         self.revocation.render(&mut out);
         self.pressure.render(&mut out);
         out

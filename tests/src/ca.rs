@@ -84,6 +84,24 @@ impl Ca {
         ca
     }
 
+    /// A replica of a CA that has none of its keys and answers relying parties only, on the same PostgreSQL database.
+    pub fn responder_of(first: &Self) -> Self {
+        let ca = Self::replica_of(first);
+        std::fs::remove_dir_all(ca.dir().join("keys")).unwrap();
+        std::fs::remove_dir_all(ca.dir().join("policies")).unwrap();
+        std::fs::remove_file(ca.passphrase_file()).unwrap();
+        ca.configure(|config| {
+            let role = toml::Table::from_iter([("role".to_owned(), "responder".into())]);
+            config.insert("replica".to_owned(), role.into());
+        });
+        ca
+    }
+
+    /// Starts it without waiting for anything.
+    pub fn begin(&mut self) {
+        self.launch(self.serve_command());
+    }
+
     /// The command that makes it.
     pub fn init_command(&self) -> Command {
         let mut command = program();
@@ -147,6 +165,16 @@ impl Ca {
     /// `127.0.0.1:PORT` of the main listener.
     pub fn main_address(&self) -> String {
         self.ports[0].address()
+    }
+
+    /// `127.0.0.1:PORT` of the public listener.
+    pub fn public_address(&self) -> String {
+        self.ports[1].address()
+    }
+
+    /// `127.0.0.1:PORT` of the operations listener.
+    pub fn operations_address(&self) -> String {
+        self.ports[2].address()
     }
 
     /// What it has said, all starts together.
@@ -252,6 +280,16 @@ impl Ca {
     pub async fn json(&self, arguments: &[&str]) -> Value {
         let output = self.command(&[arguments, &["--output", "json"]].concat()).await.success();
         serde_json::from_str(&output).unwrap_or_else(|error| panic!("{arguments:?}: {error}\n{output}"))
+    }
+
+    /// What psql says to a query on its PostgreSQL database.
+    pub async fn query(&self, sql: &str) -> String {
+        let text = std::fs::read_to_string(self.dir().join("ca-server.toml")).unwrap();
+        let config: toml::Table = toml::from_str(&text).unwrap();
+        let url = config["database"]["url"].as_str().unwrap().to_owned();
+        let mut command = Command::new("psql");
+        command.args(["--no-psqlrc", "--tuples-only", "--no-align", "--command", sql]).arg(url);
+        run(&mut command).await.success()
     }
 
     /// Registers a device; the token line it enrols with.

@@ -54,6 +54,13 @@ impl Nginx {
         Self { process: None, port, folder }
     }
 
+    /// Adds directives to its server before it is started.
+    pub fn add(&mut self, directives: &str) {
+        let file = self.folder.path().join("nginx.conf");
+        let text = std::fs::read_to_string(&file).unwrap().replace(SERVED, &format!("{directives}{SERVED}"));
+        std::fs::write(file, text).unwrap();
+    }
+
     /// Starts it and waits until it accepts connections.
     pub async fn run(&mut self) {
         let mut process = launch(&self.folder);

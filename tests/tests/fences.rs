@@ -31,7 +31,7 @@ const MODULES: &[(&str, &[&str])] = &[
 ];
 
 /// The flows that may call the signer, and the two that name its types for the context and its errors.
-const SIGNER_USERS: &[&str] = &["issue.rs", "crl.rs", "context.rs", "error.rs"];
+const SIGNER_USERS: &[&str] = &["issue.rs", "crl.rs", "responder.rs", "context.rs", "error.rs"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")

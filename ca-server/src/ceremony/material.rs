@@ -13,7 +13,7 @@ use pki_core::x509::pem;
 use signer::{Envelope, FileSigner, PermittedNames};
 
 use crate::ceremony::{CeremonyError, authority};
-use crate::config::Config;
+use crate::config::{Config, ExternalUrl};
 use crate::flows::RootAuthority;
 
 const MAX_FILE: u64 = 4 * 1024 * 1024;
@@ -86,14 +86,20 @@ impl CaMaterial {
         if !roots.iter().any(|trusted| trusted.der() == root.der()) {
             return Err(content(&config.ca.roots, "the root is not in it, so devices would not trust this CA"));
         }
-        let public = config.external.public.as_str();
+        let (id, addresses) = (config.ca.issuing.id, &config.ca.issuing.publication);
+        let bases = |told: &[ExternalUrl]| -> Vec<String> {
+            let own = std::slice::from_ref(&config.external.public);
+            (if told.is_empty() { own } else { told }).iter().map(|url| url.as_str().to_owned()).collect()
+        };
+        let mut crl_bases = bases(&addresses.crl_urls).into_iter();
         let issuing = IssuingCa {
-            id: config.ca.issuing.id,
+            id,
             chain: vec![issuing.clone(), root.clone()],
             certificate: issuing,
-            ca_urls: vec![authority::ca_url(public, config.ca.issuing.id)],
-            crl_base: public.to_owned(),
-            ocsp_urls: Vec::new(),
+            ca_urls: bases(&addresses.ca_urls).iter().map(|base| authority::ca_url(base, id)).collect(),
+            crl_base: crl_bases.next().unwrap_or_default(),
+            crl_mirrors: crl_bases.collect(),
+            ocsp_urls: bases(&addresses.ocsp_urls).iter().map(|base| format!("{base}/ocsp")).collect(),
         };
         let crl = root_crl(&config.ca.root.crl, &root)?;
         let files = &config.ca.issuing.alternate_chains;

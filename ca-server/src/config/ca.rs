@@ -6,6 +6,8 @@ use pki_core::ids::IssuerId;
 use serde::{Deserialize, Serialize};
 use signer::KeyId;
 
+use super::publication::Publication;
+
 /// The CA's identity; written by `init`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -49,6 +51,9 @@ pub struct Issuing {
     /// The name of its key; the file is `KEY.key` in the folder `keys.folder`.
     #[serde(with = "key_id")]
     pub key: KeyId,
+    /// The addresses in its certificates.
+    #[serde(default)]
+    pub publication: Publication,
 }
 
 impl Ca {

@@ -82,7 +82,7 @@ impl ExternalUrl {
         authority(&self.host, self.port())
     }
 
-    fn is_https(&self) -> bool {
+    pub(super) fn is_https(&self) -> bool {
         self.text.starts_with("https://")
     }
 }

@@ -78,5 +78,6 @@ macro_rules! span_in {
 }
 
 span_in!(seconds, "seconds", 1, 300);
+span_in!(age, "seconds", 1, 86_400);
 span_in!(hours, "hours", 3600, 8760);
 span_in!(days, "days", 86_400, 400);

@@ -14,10 +14,13 @@ mod keys;
 mod limits;
 mod listen;
 mod log;
+mod ocsp;
 mod overload;
 pub mod passphrase;
 mod policies;
+mod publication;
 mod rates;
+mod replica;
 mod retention;
 mod spans;
 mod template;
@@ -40,9 +43,12 @@ pub use keys::Keys;
 pub use limits::Limits;
 pub use listen::Listen;
 pub use log::{Log, LogFormat};
+pub use ocsp::Ocsp;
 pub use overload::Overload;
 pub use policies::Policies;
+pub use publication::Publication;
 pub use rates::{Limit, Rates};
+pub use replica::{Replica, Role};
 pub use retention::Retention;
 pub use template::{Template, render};
 pub use validation::{ResolverAddress, Validation, Zone};
@@ -78,6 +84,10 @@ pub struct Config {
     pub policies: Policies,
     #[serde(default)]
     pub crl: Crl,
+    #[serde(default)]
+    pub ocsp: Ocsp,
+    #[serde(default)]
+    pub replica: Replica,
     #[serde(default)]
     pub limits: Limits,
     #[serde(default)]
@@ -127,7 +137,20 @@ impl Config {
         self.listen.check()?;
         self.external.check()?;
         self.validation.check(self.external.main.host())?;
+        self.ca.issuing.publication.check()?;
+        self.check_replica()?;
+        self.ocsp.check()?;
         self.crl.check()
+    }
+
+    fn check_replica(&self) -> Result<(), (&'static str, String)> {
+        match self.replica.has_keys() || self.database.url.is_shared() {
+            true => Ok(()),
+            false => {
+                let why = "a responder works on the database of servers that issue, so it needs PostgreSQL; set `database.url`";
+                Err(("replica.role", why.into()))
+            }
+        }
     }
 
     fn resolve(&mut self, dir: &Path) {

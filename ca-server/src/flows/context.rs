@@ -19,6 +19,7 @@ use crate::flows::denied::Denied;
 use crate::flows::handover::Handover;
 use crate::flows::issue::IssueDesk;
 use crate::flows::nonce::Nonces;
+use crate::flows::ocsp::{Ocsp, OcspSettings};
 use crate::flows::policy::PolicyState;
 use crate::flows::rates::Rates;
 use crate::flows::turnstile::Turnstile;
@@ -66,6 +67,8 @@ pub struct Context {
     pub epoch: i64,
     /// Where this CA is reached; first the external address, then its other names.
     pub addresses: Vec<String>,
+    /// Answers what relying parties ask about certificates.
+    pub ocsp: Arc<Ocsp>,
     /// What operators watch.
     pub metrics: Arc<Metrics>,
     /// Who is denied, whatever their rows say.
@@ -101,6 +104,7 @@ pub struct ContextParts {
     pub metrics: Arc<Metrics>,
     pub owns_database: bool,
     pub handover: Handover,
+    pub ocsp: OcspSettings,
 }
 
 /// How long the short-lived things live.
@@ -162,6 +166,7 @@ impl Context {
     /// Puts the parts together.
     pub fn new(parts: ContextParts) -> Self {
         let now = parts.clock.now();
+        let issuing = Arc::new(parts.issuing);
         Self {
             nonces: Nonces::new(&parts.site_key.derive("nonce")),
             turnstile: Turnstile::new(parts.owns_database, now),
@@ -169,7 +174,8 @@ impl Context {
             entropy: parts.entropy,
             store: parts.store,
             policies: PolicyState::new(parts.policy, now),
-            issuing: Arc::new(parts.issuing),
+            ocsp: Arc::new(Ocsp::new(vec![Arc::clone(&issuing)], parts.ocsp, Arc::clone(&parts.metrics))),
+            issuing,
             alternates: parts.alternates,
             roots: parts.roots,
             root: parts.root,

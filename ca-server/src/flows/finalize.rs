@@ -245,6 +245,7 @@ pub(super) fn refused(error: PlanError) -> FlowError {
         | PlanError::IssuerMayNotSign(_)
         | PlanError::CommonName(_)
         | PlanError::PathLength
+        | PlanError::ResponderLife
         | PlanError::Encoding(_)
         | PlanError::Lint(_) => return FlowError::Internal(error.to_string()),
     };

@@ -49,6 +49,11 @@ impl Handover {
         receiver
     }
 
+    /// What this process is called in leases.
+    pub fn owner(&self) -> &str {
+        &self.owner
+    }
+
     /// A lease of this process, from now on.
     pub fn lease(&self, now: Timestamp) -> Lease {
         Lease { owner: self.owner.clone(), until: now + self.lease }

@@ -30,16 +30,44 @@ use super::{Context, FlowError, held};
 /// How much later than the request's own end the job begins.
 const HEAD_START: Duration = Duration::from_secs(2);
 
-/// The way to the signer; only this module and [`super::crl`] can use it.
+/// The way to the signer; only this module, [`super::crl`] and [`super::responder`] can use it.
 pub struct IssueDesk {
     pub(super) signer: Arc<dyn Signer>,
     pub(super) key: KeyId,
+    is_open: bool,
+}
+
+/// The signer of a replica without key.
+#[derive(Debug)]
+struct NoKey;
+
+impl Signer for NoKey {
+    fn sign<'a>(
+        &'a self,
+        key: &'a KeyId,
+        purpose: Purpose,
+        _: SignatureAlgorithm,
+        _: &'a [u8],
+    ) -> signer::BoxFuture<'a, Result<Vec<u8>, signer::SignError>> {
+        let what = format!("this replica has no CA key {key} to sign {purpose} with; ask one that has");
+        Box::pin(std::future::ready(Err(signer::SignError::NeedsPerson { what })))
+    }
 }
 
 impl IssueDesk {
     /// Signs with `key` from now on.
     pub fn new(signer: Arc<dyn Signer>, key: KeyId) -> Self {
-        Self { signer, key }
+        Self { signer, key, is_open: true }
+    }
+
+    /// Of a replica that holds no CA key: whatever is asked of it is refused.
+    pub fn without_key(key: KeyId) -> Self {
+        Self { signer: Arc::new(NoKey), key, is_open: false }
+    }
+
+    /// Whether the CA's key is here.
+    pub fn has_key(&self) -> bool {
+        self.is_open
     }
 }
 

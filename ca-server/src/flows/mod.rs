@@ -1,7 +1,7 @@
 //! Sequences: load, decide, save; one verb a file.
 //!
 //! A flow takes the proof of who asks, loads what the decision needs, lets `pki_core` decide and saves the outcome in one
-//! transaction. The signer is reached from [`issue`] and [`crl`] only. Nothing here knows HTTP: results carry ids, and
+//! transaction. The signer is reached from [`issue`], [`crl`] and [`responder`] only. Nothing here knows HTTP: results carry ids, and
 //! the http layer makes URLs of them.
 
 pub mod account;
@@ -24,6 +24,7 @@ pub mod issue;
 pub mod key_change;
 pub mod label;
 pub mod nonce;
+pub mod ocsp;
 pub mod order;
 pub mod owed;
 pub mod own_tls;
@@ -34,6 +35,7 @@ mod record;
 pub mod recovery;
 pub mod renewal_info;
 mod replace;
+pub mod responder;
 pub mod revocations;
 pub mod revoke;
 pub mod revoke_one;

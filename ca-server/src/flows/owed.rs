@@ -1,7 +1,7 @@
 //! Work that a transaction owes: written in the same transaction, done by a job (`crate::jobs`).
 
 use pki_core::acme::jwk::Thumbprint;
-use pki_core::ids::{CertificateId, ChallengeId, DeviceId, IssuerId, JobId};
+use pki_core::ids::{CertificateId, ChallengeId, DeviceId, IssuerId, JobId, ResponderId};
 use pki_core::revocation::Reason;
 use pki_core::time::Timestamp;
 use store::jobs::{self, Job, Lease, NewJob};
@@ -16,6 +16,8 @@ pub enum Work {
     ValidateChallenge(ChallengeId, Option<Thumbprint>),
     /// Sign and release a certificate that was recorded.
     FinishIssuance(CertificateId),
+    /// Sign the certificate of an OCSP responder.
+    SignResponder(ResponderId),
     /// Publish the revocation lists of an issuing key.
     PublishCrl(IssuerId),
     /// Revoke what certificates are left of a device that was taken out of service.
@@ -28,6 +30,7 @@ impl Work {
         match self {
             Self::ValidateChallenge(..) => "validate-challenge",
             Self::FinishIssuance(_) => "finish-issuance",
+            Self::SignResponder(_) => "sign-ocsp-responder",
             Self::PublishCrl(_) => "publish-crl",
             Self::RevokeDevice(..) => "revoke-device",
         }
@@ -38,6 +41,7 @@ impl Work {
             Self::ValidateChallenge(id, None) => id.to_string(),
             Self::ValidateChallenge(id, Some(key)) => format!("{id} {key}"),
             Self::FinishIssuance(id) => id.to_string(),
+            Self::SignResponder(id) => id.to_string(),
             Self::PublishCrl(id) => id.to_string(),
             Self::RevokeDevice(id, reason) => format!("{id} {}", reason.name()),
         }
@@ -51,6 +55,7 @@ impl Work {
                 id.parse().ok().map(|id| Self::ValidateChallenge(id, key.parse().ok()))
             }
             "finish-issuance" => job.subject.parse().ok().map(Self::FinishIssuance),
+            "sign-ocsp-responder" => job.subject.parse().ok().map(Self::SignResponder),
             "publish-crl" => job.subject.parse().ok().map(Self::PublishCrl),
             "revoke-device" => {
                 let (id, reason) = job.subject.split_once(' ')?;
@@ -65,6 +70,7 @@ impl Work {
         match self {
             Self::ValidateChallenge(id, _) => Some(id.job()),
             Self::FinishIssuance(id) => id.to_string().parse().ok(),
+            Self::SignResponder(id) => id.to_string().parse().ok(),
             Self::PublishCrl(id) => id.to_string().parse().ok(),
             Self::RevokeDevice(id, _) => id.to_string().parse().ok(),
         }

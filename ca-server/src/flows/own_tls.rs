@@ -95,7 +95,8 @@ fn describe(
 }
 
 /// Exactly these names, for a month: the CA renews itself while it runs and when it starts.
-fn own_policy(names: &[Identifier]) -> Result<Policy, FlowError> {
+/// A policy of one profile, for the CA's own names. It is no file's, and what it allows nobody else can ask for.
+pub(crate) fn own_policy(names: &[Identifier]) -> Result<Policy, FlowError> {
     Policy::from_documents(vec![("the CA's own profile".to_owned(), own_profile(names))])
         .map_err(|errors| FlowError::Internal(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))
 }

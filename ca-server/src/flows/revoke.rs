@@ -95,6 +95,7 @@ pub(super) async fn write(
     comment: Option<&str>,
     actor: &str,
 ) -> Result<(), FlowError> {
+    let (issuer, serial) = (record.issuer, record.serial.clone());
     let (record, now) = (record.clone(), ctx.now());
     let (lists, job) = (Work::PublishCrl(record.issuer), owed::fresh(ctx));
     let revoked = event(ctx, actor, "certificate.revoke", format_args!("certificate:{}", record.id))
@@ -111,6 +112,7 @@ pub(super) async fn write(
         })
         .await?;
     failpoint!("ca.revoke.after_commit");
+    ctx.ocsp.forget(issuer, &serial);
     ctx.metrics.certificates_revoked.fetch_add(1, Ordering::Relaxed);
     ctx.metrics.revocation.revoked(reason, 1);
     after_commit(ctx).await;

@@ -1,13 +1,14 @@
 //! HTTP: what arrives is bounded, parsed and authenticated here; what is decided comes from `flows`.
 //!
 //! [`acme`] speaks RFC 8555, [`api`] the JSON API on the administration socket and for agents, [`public`] what clients
-//! fetch without TLS, [`operations`] what monitoring asks. [`problem`] is the only place that turns errors into answers.
+//! fetch without TLS, [`ocsp`] what they ask there, [`operations`] what monitoring asks. [`problem`] is the only place that turns errors into answers.
 
 pub mod acme;
 pub mod api;
 mod crl;
 mod extract;
 mod gate;
+pub mod ocsp;
 pub mod operations;
 mod problem;
 pub mod public;

@@ -63,5 +63,6 @@ fn crl_detail(http: &Http) -> String {
 }
 
 async fn metrics(State(http): State<Arc<Http>>) -> Response {
+    http.ctx.ocsp.tell();
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], http.ctx.metrics.render()).into_response()
 }

@@ -3,12 +3,14 @@
 
 mod denied;
 mod lanes;
+mod ocsp;
 mod prune;
 mod publish;
 mod schedule;
 mod validate;
 
 pub use denied::run as run_denied;
+pub use ocsp::run as run_ocsp;
 pub use prune::run as run_pruning;
 pub use publish::run as run_publication;
 pub use schedule::{Chores, run as run_schedule};
@@ -24,7 +26,7 @@ use tokio::time::MissedTickBehavior;
 use self::lanes::Lanes;
 use crate::flows::handover::Validation;
 use crate::flows::owed::Work;
-use crate::flows::{Context, FlowError, issue, take_out};
+use crate::flows::{Context, FlowError, issue, responder, take_out};
 use crate::tasks::Tasks;
 use crate::validation::Validator;
 
@@ -113,6 +115,7 @@ impl Worker {
                 let outcome = match Work::of(&job) {
                     Some(Work::ValidateChallenge(id, key)) => validate::resume(ctx, looking, &job, (id, key)).await,
                     Some(Work::FinishIssuance(certificate)) => finish_issuance(ctx, &job, certificate).await,
+                    Some(Work::SignResponder(id)) => sign_responder(ctx, &job, id).await,
                     Some(Work::PublishCrl(_)) => {
                         // what is owed stands in the numbers of revocations and lists; this tells of it at once
                         ctx.crls.wake.notify_one();
@@ -157,6 +160,11 @@ async fn finish_issuance(ctx: &Context, job: &Job, certificate: pki_core::ids::C
         Some(recorded) => issue::finish(ctx, recorded).await.map(|_| ())?,
         None => tracing::error!(%certificate, "a job names a certificate that does not exist"),
     }
+    finish(ctx, job.id).await
+}
+
+async fn sign_responder(ctx: &Context, job: &Job, id: pki_core::ids::ResponderId) -> Result<(), FlowError> {
+    responder::sign(ctx, id).await?;
     finish(ctx, job.id).await
 }
 

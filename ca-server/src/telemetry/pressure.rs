@@ -1,13 +1,10 @@
 //! Who is kept waiting or sent away, and what is forgotten.
 
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use super::{Family, header};
-
-/// Upper ends of the histogram's buckets, in milliseconds.
-const ENDS: [u64; 9] = [1, 5, 10, 50, 100, 500, 1000, 2500, 5000];
+use super::{Family, Histogram, header};
 
 /// Metrics of limits, admission and pruning.
 #[derive(Debug, Default)]
@@ -23,13 +20,6 @@ pub struct Pressure {
     pub under_way: AtomicI64,
     /// Subjects that rate limits remember.
     pub remembered: AtomicI64,
-}
-
-#[derive(Debug, Default)]
-struct Histogram {
-    counts: [AtomicU64; ENDS.len()],
-    count: AtomicU64,
-    micros: AtomicU64,
 }
 
 impl Pressure {
@@ -55,13 +45,7 @@ impl Pressure {
 
     /// Counts a wait for a place.
     pub fn observe_wait(&self, wait: Duration) {
-        for (end, count) in ENDS.iter().zip(&self.waits.counts) {
-            if wait <= Duration::from_millis(*end) {
-                count.fetch_add(1, Ordering::Relaxed);
-            }
-        }
-        self.waits.count.fetch_add(1, Ordering::Relaxed);
-        self.waits.micros.fetch_add(u64::try_from(wait.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.waits.observe(wait);
     }
 
     pub(super) fn render(&self, out: &mut String) {
@@ -87,20 +71,6 @@ impl Pressure {
             let _ = writeln!(out, "{name} {}", value.load(Ordering::Relaxed));
         }
         self.waits.render(out, "pilotlight_admission_wait_seconds", "Waits of signed requests for a place.");
-    }
-}
-
-impl Histogram {
-    fn render(&self, out: &mut String, name: &str, help: &str) {
-        header(out, name, "histogram", help);
-        for (end, count) in ENDS.iter().zip(&self.counts) {
-            let seconds = Duration::from_millis(*end).as_secs_f64();
-            let _ = writeln!(out, "{name}_bucket{{le=\"{seconds}\"}} {}", count.load(Ordering::Relaxed));
-        }
-        let count = self.count.load(Ordering::Relaxed);
-        let _ = writeln!(out, "{name}_bucket{{le=\"+Inf\"}} {count}");
-        let sum = Duration::from_micros(self.micros.load(Ordering::Relaxed)).as_secs_f64();
-        let _ = writeln!(out, "{name}_sum {sum}\n{name}_count {count}");
     }
 }
 

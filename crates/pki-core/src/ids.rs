@@ -108,6 +108,8 @@ id!(/// The succession of certificates that one holder renews into each other.
     LineageId, "a lineage id");
 id!(/// A piece of work that survives a crash.
     JobId, "a job id");
+id!(/// A request for an OCSP responder's certificate.
+    ResponderId, "an OCSP responder's id");
 id!(/// An audit event.
     EventId, "an event id");
 

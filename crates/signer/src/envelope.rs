@@ -21,6 +21,8 @@ use crate::error::SignError;
 
 const DAY: Duration = Duration::from_secs(86_400);
 const MAX_CHECKPOINT: usize = 4096;
+/// `id-pkix-ocsp-nocheck` (RFC 6960).
+const NO_CHECK: &str = "1.3.6.1.5.5.7.48.1.5";
 /// `id-on-permanentIdentifier` (RFC 4043).
 const PERMANENT_IDENTIFIER: &str = "1.3.6.1.5.5.7.8.3";
 
@@ -33,6 +35,8 @@ pub struct Envelope {
     pub leaf_life: Duration,
     /// The longest life of a CA certificate.
     pub ca_life: Duration,
+    /// The longest life of an OCSP responder's certificate, which nobody can take back.
+    pub responder_life: Duration,
     /// The longest time between a CRL and the next one.
     pub crl_life: Duration,
     /// Where all names of end entities must lie; none for anywhere.
@@ -55,6 +59,7 @@ impl Envelope {
             ca_certificates: false,
             leaf_life: 398 * DAY,
             ca_life: Duration::ZERO,
+            responder_life: 30 * DAY,
             crl_life: 90 * DAY,
             permitted: None,
         }
@@ -65,6 +70,7 @@ impl Envelope {
         Self {
             ca_certificates: true,
             leaf_life: Duration::ZERO,
+            responder_life: Duration::ZERO,
             ca_life: (20 * 365 + 5) * DAY,
             crl_life: 400 * DAY,
             permitted: None,
@@ -77,7 +83,8 @@ impl Envelope {
             Purpose::Certificate => self.leaf(algorithm, tbs),
             Purpose::CaCertificate => self.ca_certificate(algorithm, tbs),
             Purpose::Crl => self.crl(algorithm, tbs),
-            Purpose::Ocsp => Err("this signer has no rule for OCSP answers".into()),
+            Purpose::OcspResponder => self.responder(algorithm, tbs),
+            Purpose::Ocsp => Err("OCSP answers are signed by a responder's key, never by a CA's".into()),
             Purpose::AuditCheckpoint => checkpoint(tbs),
         };
         checked.map_err(|why| {
@@ -98,6 +105,38 @@ impl Envelope {
         extended_key_usage(&tbs)?;
         within("its life", life(&tbs.validity)?, self.leaf_life)?;
         self.names(&tbs)
+    }
+
+    /// What may say `good` in the CA's name can do nothing else, and not for long: it says of itself that its state is not
+    /// to be asked for (RFC 6960 section 4.2.2.2.1).
+    fn responder(&self, algorithm: SignatureAlgorithm, tbs: &[u8]) -> Result<(), String> {
+        let tbs = certificate(algorithm, tbs)?;
+        if basic_constraints(&tbs).is_some_and(|constraints| constraints.ca) {
+            return Err("it is a CA certificate".into());
+        }
+        // digitalSignature is bit 0
+        if key_usage(&tbs).is_none_or(|usage| usage.flags != 1) {
+            return Err("its key usage is not digitalSignature alone".into());
+        }
+        let usage = tbs.extended_key_usage().ok().flatten().ok_or("it has no extended key usage")?.value;
+        let others = usage.any
+            || usage.server_auth
+            || usage.client_auth
+            || usage.code_signing
+            || usage.email_protection
+            || usage.time_stamping
+            || !usage.other.is_empty();
+        if others || !usage.ocsp_signing {
+            return Err("its extended key usage is not OCSP signing alone".into());
+        }
+        let no_check = tbs.extensions().iter().find(|extension| extension.oid.to_id_string() == NO_CHECK);
+        if no_check.is_none_or(|extension| extension.value != [5, 0]) {
+            return Err("it does not say that its own state is not to be asked for".into());
+        }
+        if tbs.subject_alternative_name().ok().flatten().is_some() {
+            return Err("it has names, which a responder needs none of".into());
+        }
+        within("its life", life(&tbs.validity)?, self.responder_life)
     }
 
     fn ca_certificate(&self, algorithm: SignatureAlgorithm, tbs: &[u8]) -> Result<(), String> {

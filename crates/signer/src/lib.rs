@@ -5,7 +5,7 @@
 //! Nothing here knows of databases, HTTP or policy; a signer could live in another process.
 //!
 //! Reading order: [`Signer`], [`FileSigner`] (keys in encrypted files), [`Envelope`] (what is refused),
-//! [`generate`](mod@generate), [`SiteKey`] (secrets that the database keeps only sealed).
+//! [`ResponderKey`] (signs OCSP answers, lives in memory only), [`generate`](mod@generate), [`SiteKey`] (secrets that the database keeps only sealed).
 
 pub mod durable;
 mod envelope;
@@ -15,6 +15,7 @@ mod file_signer;
 pub mod generate;
 mod key_pair;
 mod passphrase;
+mod responder_key;
 mod site_key;
 
 use std::fmt;
@@ -31,6 +32,7 @@ pub use error::{KeyFileError, SignError};
 pub use file_signer::FileSigner;
 pub use generate::generate_key;
 pub use passphrase::{Passphrase, PassphraseError};
+pub use responder_key::ResponderKey;
 pub use site_key::{SealError, SiteKey};
 
 /// A boxed future, so that [`Signer`] can be a trait object.
@@ -77,6 +79,8 @@ pub enum Purpose {
     CaCertificate,
     /// A TBSCertList.
     Crl,
+    /// A TBSCertificate of an OCSP responder.
+    OcspResponder,
     /// The ResponseData of an OCSP answer.
     Ocsp,
     /// A checkpoint of the audit log (C2SP tlog-checkpoint): text, never DER.
@@ -89,6 +93,7 @@ impl fmt::Display for Purpose {
             Self::Certificate => "a certificate",
             Self::CaCertificate => "a CA certificate",
             Self::Crl => "a CRL",
+            Self::OcspResponder => "an OCSP responder's certificate",
             Self::Ocsp => "an OCSP answer",
             Self::AuditCheckpoint => "an audit checkpoint",
         })

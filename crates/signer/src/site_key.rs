@@ -56,6 +56,12 @@ impl SiteKey {
         Ok(Self { root: Salt::new(HKDF_SHA256, b"pilotlight site key v1").extract(seed), entropy })
     }
 
+    /// A key that nobody has but this process, for one that opens no secrets of the database.
+    pub fn of_the_moment(entropy: Arc<dyn Entropy>) -> Self {
+        let seed = zeroize::Zeroizing::new(random::bytes::<32>(entropy.as_ref()));
+        Self { root: Salt::new(HKDF_SHA256, b"pilotlight site key of the moment").extract(seed.as_slice()), entropy }
+    }
+
     /// 32 bytes for the use that `label` names; the same label always gives the same bytes.
     pub fn derive(&self, label: &str) -> [u8; 32] {
         self.expand(b"derive", label)

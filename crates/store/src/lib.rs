@@ -25,6 +25,7 @@ mod migrate;
 pub mod nonces;
 pub mod orders;
 pub mod pruning;
+pub mod responders;
 pub mod revocations;
 pub mod sites;
 mod sql;

@@ -18,6 +18,9 @@ pub(in crate::cli) struct Arguments {
 impl Arguments {
     pub(in crate::cli) async fn run(self) -> Result<(), CliError> {
         let config = self.dir.config()?;
+        if !config.replica.has_keys() {
+            return serve::run_responder(&config.dir).await.map_err(CliError::failed);
+        }
         let passphrase = passphrase::find(self.passphrase.path(), &config.keys.passphrase_file, Prompt::Existing);
         serve::run(&config.dir, passphrase.map_err(CliError::failed)?, |_| {}).await.map_err(CliError::failed)
     }

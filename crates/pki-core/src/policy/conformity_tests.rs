@@ -25,6 +25,7 @@ static CA: LazyLock<(TestCa, IssuingCa)> = LazyLock::new(|| {
         chain: vec![ca.root.clone()],
         ca_urls: vec!["http://ca.site.test/ca/x.crt".into()],
         crl_base: "http://ca.site.test".into(),
+        crl_mirrors: Vec::new(),
         ocsp_urls: vec!["http://ca.site.test/ocsp".into()],
     };
     (ca, issuing)

@@ -84,6 +84,12 @@ fn civil(days: u64) -> (u64, u64, u64) {
     (era * 400 + year + next, month, day)
 }
 
+/// GeneralizedTime in whole seconds (RFC 5280 section 4.1.2.5.2).
+pub(crate) fn generalized_time(at: Timestamp) -> der::Result<Vec<u8>> {
+    let seconds = u64::try_from(at.unix_seconds()).map_err(|_| der::Error::from(der::ErrorKind::DateTime))?;
+    GeneralizedTime::from_unix_duration(Duration::from_secs(seconds))?.to_der()
+}
+
 /// Reads a Time (RFC 5280 section 4.1).
 pub(crate) fn read_time<'a>(reader: &mut SliceReader<'a>) -> der::Result<Timestamp> {
     let at = x509_cert::time::Time::decode(reader)?.to_unix_duration();

@@ -10,6 +10,7 @@ pub(crate) mod encoding;
 pub mod key;
 pub mod lint;
 pub mod name;
+pub mod ocsp;
 pub mod pem;
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ fn state(fields: &mut Fields) -> Result<CertificateState, StoreError> {
     }
 }
 
-fn reason(fields: &mut Fields) -> Result<Option<Reason>, StoreError> {
+pub(super) fn reason(fields: &mut Fields) -> Result<Option<Reason>, StoreError> {
     let Some(code) = fields.maybe_int()? else { return Ok(None) };
     Reason::from_code(code).map(Some).ok_or_else(|| fields.corrupt(format!("no revocation reason has the code {code}")))
 }

@@ -4,6 +4,7 @@ pub mod holdings;
 mod load;
 mod search;
 pub mod selected;
+mod status;
 
 use pki_core::acme::jwk::Thumbprint;
 use pki_core::ids::{CertificateId, DeviceId, IssuerId, ProfileName, Serial};
@@ -18,6 +19,7 @@ use crate::tx::{Touch, Tx};
 use crate::value::Value;
 use load::load;
 pub use search::{Filter, NameFilter, StateFilter, list};
+pub use status::{CertificateStatus, status};
 
 const TABLE: &str = "certificate";
 

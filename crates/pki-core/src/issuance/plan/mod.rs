@@ -1,9 +1,10 @@
 //! From an approved request to the exact bytes to be signed.
 //!
-//! [`plan()`] is for leaves, [`ceremony`] for CA certificates; `tbs` encodes, `validity` decides times. Everything
+//! [`plan()`] is for leaves, [`plan_responder`] for OCSP responders, [`ceremony`] for CA certificates; `tbs` encodes, `validity` decides times. Everything
 //! planned has passed [`crate::x509::lint`]. Signing is elsewhere: this module holds no key.
 
 pub mod ceremony;
+mod responder;
 mod subject;
 pub(crate) mod tbs;
 mod validity;
@@ -18,6 +19,7 @@ use crate::x509::key::{PublicKey, SignatureAlgorithm};
 use crate::x509::lint::{self, Addresses, Expected, Findings, Role};
 
 pub use ceremony::{IntermediateRequest, RootRequest, plan_intermediate, plan_root};
+pub use responder::{MAX_RESPONDER_LIFE, ResponderRequest, plan_responder};
 pub use validity::{begin_for, clock_difference};
 
 use tbs::{Frame, Tbs};
@@ -41,6 +43,8 @@ pub struct IssuingCa {
     pub ca_urls: Vec<String>,
     /// What stands before `/crl/{issuer}/{shard}.crl`; empty for certificates without CRL address.
     pub crl_base: String,
+    /// The same for further places where its lists are: each adds an address to the one of [`IssuingCa::crl_url`].
+    pub crl_mirrors: Vec<String>,
     /// OCSP responders (`http://`), if any.
     pub ocsp_urls: Vec<String>,
 }
@@ -48,7 +52,17 @@ pub struct IssuingCa {
 impl IssuingCa {
     /// The address of a CRL shard: the same bytes in leaves and in the CRL itself (CRL-3).
     pub fn crl_url(&self, shard: u32) -> String {
-        format!("{}/crl/{}/{shard}.crl", self.crl_base.trim_end_matches('/'), self.id)
+        self.crl_url_at(&self.crl_base, shard)
+    }
+
+    /// All addresses of a CRL shard, the first being [`IssuingCa::crl_url`].
+    pub fn crl_urls(&self, shard: u32) -> Vec<String> {
+        let bases = std::iter::once(&self.crl_base).chain(&self.crl_mirrors);
+        bases.map(|base| self.crl_url_at(base, shard)).collect()
+    }
+
+    fn crl_url_at(&self, base: &str, shard: u32) -> String {
+        format!("{}/crl/{}/{shard}.crl", base.trim_end_matches('/'), self.id)
     }
 
     fn with_chain(&self) -> impl Iterator<Item = &Certificate> + Clone {
@@ -195,6 +209,9 @@ pub enum PlanError {
     /// The subject cannot stand below the CAs above.
     #[error("a CA certificate above does not allow the subject that the profile says; change `spec.subject`")]
     SubjectOutside,
+    /// An OCSP responder's certificate of a length that it must not have.
+    #[error("an OCSP responder's certificate lives for at least an hour and at most 30 days; ask for that")]
+    ResponderLife,
     /// The bytes break a rule.
     #[error("the planned certificate breaks rules of this CA and is not signed: {0}")]
     Lint(#[from] Findings),
@@ -294,7 +311,7 @@ impl Written {
         let rules = &request.approved.profile().revocation;
         let mut written = Self { crl: Vec::new(), ocsp: Vec::new() };
         if rules.crl && !ca.crl_base.is_empty() {
-            written.crl.push(ca.crl_url(request.shard));
+            written.crl = ca.crl_urls(request.shard);
             written.crl.extend_from_slice(&rules.crl_mirrors);
         }
         if rules.ocsp {

@@ -157,6 +157,18 @@ pub(crate) fn extended_key_usage(usages: &[Usage]) -> der::Result<Extension> {
     extension(oid::ID_CE_EXT_KEY_USAGE, false, ExtendedKeyUsage(usages.iter().map(purpose).collect()))
 }
 
+/// OCS-7: OCSP answers, and nothing else.
+pub(crate) fn ocsp_signing() -> der::Result<Extension> {
+    extension(oid::ID_CE_EXT_KEY_USAGE, false, ExtendedKeyUsage(vec![rfc5912::ID_KP_OCSP_SIGNING]))
+}
+
+/// OCS-7: nobody asks a responder about its own certificate (RFC 6960 section 4.2.2.2.1).
+pub(crate) fn no_check() -> der::Result<Extension> {
+    extension(NO_CHECK, false, der::asn1::Null)
+}
+
+const NO_CHECK: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.1.5");
+
 /// X5-9: critical when nothing else names the subject.
 pub(crate) fn subject_alt_name(identifiers: &[Identifier], critical: bool) -> der::Result<Extension> {
     let names: der::Result<Vec<GeneralName>> = identifiers.iter().map(general_name).collect();

@@ -39,6 +39,7 @@ fn issuing(ca: &TestCa) -> IssuingCa {
         chain: vec![ca.certificate.clone(), ca.root.clone()],
         ca_urls: vec!["http://ca.site.test/ca/x.crt".into()],
         crl_base: "http://ca.site.test/".into(),
+        crl_mirrors: Vec::new(),
         ocsp_urls: vec!["http://ca.site.test/ocsp".into()],
     }
 }
@@ -270,6 +271,7 @@ fn x5_2_and_3_and_p0_12_imported_cas_issue_leaves_that_openssl_verifies() {
             chain: vec![certificate.clone()],
             ca_urls: Vec::new(),
             crl_base: String::new(),
+            crl_mirrors: Vec::new(),
             ocsp_urls: Vec::new(),
             certificate,
         };

@@ -68,6 +68,8 @@ pub enum Role<'a> {
         /// Whether servers have to staple an OCSP answer.
         must_staple: bool,
     },
+    /// For a responder that signs OCSP answers in the CA's name (OCS-7).
+    Responder,
     /// For a CA.
     Ca {
         /// How many CA certificates may stand below it before a leaf.

@@ -87,7 +87,7 @@ pub(super) fn name_criticality(facts: &Facts<'_>) -> bool {
 pub(super) fn subject(facts: &Facts<'_>) -> bool {
     let wanted = match facts.expected.role {
         Role::Leaf { subject, .. } => subject,
-        Role::Ca { .. } => None,
+        Role::Ca { .. } | Role::Responder => None,
     };
     let mut seen = [None, None, None];
     for attribute in facts.tbs.subject.iter_attributes() {

@@ -54,6 +54,12 @@ pub const RULES: &[Rule] = &[
         own_constraints,
     ),
     rule("X5-7.above", "the CA certificates above allow every name", above_constraints),
+    rule("OCS-7.usage", "a responder's key signs OCSP answers and nothing else", responder_usage),
+    rule(
+        "OCS-7.nocheck",
+        "a certificate says that its own state is not to be asked for if and only if it is a responder's",
+        no_check,
+    ),
     rule("X5-8.order", "notAfter is later than notBefore", |facts| {
         facts.tbs.validity.not_after.timestamp() > facts.tbs.validity.not_before.timestamp()
     }),
@@ -143,7 +149,7 @@ fn key_size(facts: &Facts<'_>) -> bool {
 }
 
 fn leaf_basic(facts: &Facts<'_>) -> bool {
-    let Role::Leaf { .. } = facts.expected.role else { return true };
+    let (Role::Leaf { .. } | Role::Responder) = facts.expected.role else { return true };
     let found = facts.extension(&oid::OID_X509_EXT_BASIC_CONSTRAINTS);
     found.is_none_or(|extension| extension.critical && extension.value == [0x30, 0x00])
 }
@@ -175,7 +181,11 @@ fn leaf_usage(facts: &Facts<'_>) -> bool {
 
 fn leaf_extended(facts: &Facts<'_>) -> bool {
     let kind = oid::OID_X509_EXT_EXTENDED_KEY_USAGE;
-    let Role::Leaf { usages, .. } = facts.expected.role else { return facts.extension(&kind).is_none() };
+    let usages = match facts.expected.role {
+        Role::Leaf { usages, .. } => usages,
+        Role::Ca { .. } => return facts.extension(&kind).is_none(),
+        Role::Responder => return true,
+    };
     let Some(ParsedExtension::ExtendedKeyUsage(found)) = facts.parsed(&kind) else { return false };
     let foreign = [found.any, found.code_signing, found.email_protection, found.time_stamping, found.ocsp_signing];
     !usages.is_empty()
@@ -184,6 +194,28 @@ fn leaf_extended(facts: &Facts<'_>) -> bool {
         && !foreign.contains(&true)
         && found.other.is_empty()
 }
+
+fn responder_usage(facts: &Facts<'_>) -> bool {
+    let Role::Responder = facts.expected.role else { return true };
+    let bits = facts.extension(&oid::OID_X509_EXT_KEY_USAGE);
+    let signs_only = bits.is_some_and(|found| found.critical && found.value == [0x03, 0x02, 0x07, 0x80]);
+    // SEQUENCE of id-kp-OCSPSigning alone
+    let purpose = [0x30, 0x0a, 0x06, 0x08, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x09];
+    let extended = facts.extension(&oid::OID_X509_EXT_EXTENDED_KEY_USAGE);
+    signs_only && extended.is_some_and(|found| found.value == purpose)
+}
+
+/// RFC 6960 section 4.2.2.2.1.
+fn no_check(facts: &Facts<'_>) -> bool {
+    let is_responder = matches!(facts.expected.role, Role::Responder);
+    match facts.extension(&NO_CHECK) {
+        Some(found) => is_responder && !found.critical && found.value == [0x05, 0x00],
+        None => !is_responder,
+    }
+}
+
+/// 1.3.6.1.5.5.7.48.1.5.
+const NO_CHECK: Oid<'static> = x509_parser::der_parser::asn1_rs::oid!(1.3.6.1.5.5.7.48.1.5);
 
 fn ca_basic(facts: &Facts<'_>) -> bool {
     let Role::Ca { path_len, .. } = facts.expected.role else { return true };
@@ -265,7 +297,12 @@ fn known(facts: &Facts<'_>) -> bool {
     ];
     let leaf = [oid::OID_X509_EXT_EXTENDED_KEY_USAGE, oid::OID_X509_EXT_SUBJECT_ALT_NAME, TLS_FEATURE];
     let ca = [oid::OID_X509_EXT_NAME_CONSTRAINTS];
-    let own: &[Oid<'_>] = if matches!(facts.expected.role, Role::Leaf { .. }) { &leaf } else { &ca };
+    let responder = [oid::OID_X509_EXT_EXTENDED_KEY_USAGE, NO_CHECK];
+    let own: &[Oid<'_>] = match facts.expected.role {
+        Role::Leaf { .. } => &leaf,
+        Role::Ca { .. } => &ca,
+        Role::Responder => &responder,
+    };
     facts.tbs.iter_extensions().all(|extension| {
         let is_known = common.contains(&extension.oid) || own.contains(&extension.oid);
         is_known && extension.parsed_extension().error().is_none() && !extension.value.is_empty()

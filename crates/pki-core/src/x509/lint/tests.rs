@@ -20,6 +20,7 @@ struct Case {
     constraints: NameConstraints,
     parts: Tbs,
     is_ca: bool,
+    is_responder: bool,
 }
 
 const ZONE: &str = "site.test";
@@ -44,7 +45,8 @@ impl Case {
         });
         let usages = vec![ExtendedKeyUsage::ServerAuth];
         let parts = parts.unwrap();
-        let mut case = Self { ca, key, serial, identifiers, usages, urls, constraints, parts, is_ca };
+        let is_responder = false;
+        let mut case = Self { ca, key, serial, identifiers, usages, urls, constraints, parts, is_ca, is_responder };
         case.parts.extensions = case.extensions();
         case
     }
@@ -55,6 +57,26 @@ impl Case {
 
     fn authority() -> Self {
         Self::new(true, TestKey::fresh())
+    }
+
+    fn responder() -> Self {
+        let mut case = Self::leaf();
+        case.become_responder();
+        case
+    }
+
+    fn become_responder(&mut self) {
+        self.is_responder = true;
+        self.urls = Default::default();
+        self.parts.subject = tbs::name(Some("OCSP responder")).unwrap();
+        self.parts.extensions = vec![
+            tbs::authority_key(&self.ca.certificate).unwrap(),
+            tbs::subject_key(&self.key.public).unwrap(),
+            tbs::leaf_key_usage(&[KeyUsage::DigitalSignature]).unwrap(),
+            tbs::basic_constraints(false, None).unwrap(),
+            tbs::ocsp_signing().unwrap(),
+            tbs::no_check().unwrap(),
+        ];
     }
 
     fn extensions(&self) -> Vec<Extension> {
@@ -79,6 +101,7 @@ impl Case {
 
     fn lint_bytes(&self, bytes: &[u8]) -> Result<(), Findings> {
         let role = match self.is_ca {
+            _ if self.is_responder => Role::Responder,
             true => Role::Ca { path_len: Some(0), name_constraints: Some(&self.constraints) },
             false => Role::Leaf {
                 identifiers: &self.identifiers,
@@ -140,6 +163,8 @@ const BASIC: &str = "2.5.29.19";
 const CONSTRAINTS: &str = "2.5.29.30";
 const INFORMATION: &str = "1.3.6.1.5.5.7.1.1";
 const CRLS: &str = "2.5.29.31";
+
+const NO_CHECK: &str = "1.3.6.1.5.5.7.48.1.5";
 
 const NAME: &[u8] = b"\x82\x0ba.site.test";
 const ADDRESS: &[u8] = b"\x87\x04\x0a\x00\x00\x01";
@@ -210,6 +235,29 @@ const CHANGES: &[(&str, bool, Change)] = &[
         case.identifiers = vec![Identifier::Dns("other.test".parse().unwrap())];
         case.parts.subject = tbs::name(Some("other.test")).unwrap();
         case.set_names(&[b"\x82\x0aother.test"]);
+    }),
+    ("OCS-7.usage", false, |case| {
+        case.become_responder();
+        // OCSP signing and TLS servers
+        case.set(EXTENDED, b"\x30\x14\x06\x08\x2b\x06\x01\x05\x05\x07\x03\x09\x06\x08\x2b\x06\x01\x05\x05\x07\x03\x01");
+    }),
+    ("OCS-7.usage", false, |case| {
+        case.become_responder();
+        case.set(KEY_USAGE, &[3, 2, 1, 0x86]);
+    }),
+    ("OCS-7.nocheck", false, |case| {
+        case.become_responder();
+        case.remove(NO_CHECK);
+    }),
+    ("OCS-7.nocheck", false, |case| case.add(NO_CHECK, &[5, 0])),
+    ("X5-9.names", false, |case| {
+        case.become_responder();
+        case.add(NAMES, &encoding::sequence(&[NAME]).unwrap());
+    }),
+    ("X5-11.information", false, |case| {
+        case.become_responder();
+        let urls = vec!["http://ca.site.test/ocsp".to_owned()];
+        case.parts.extensions.extend(tbs::authority_information(&[], &urls).unwrap());
     }),
     ("X5-8.order", false, |case| std::mem::swap(&mut case.parts.not_before, &mut case.parts.not_after)),
     ("X5-8.life", false, |case| case.parts.not_after = encoding::time(now() + 2 * DAY).unwrap()),
@@ -301,6 +349,7 @@ fn good_certificates_have_no_findings() {
             assert_eq!(Case::new(is_ca, TestKey::load(key)).findings(), BTreeSet::new(), "{key}");
         }
     }
+    assert_eq!(Case::responder().findings(), BTreeSet::new(), "of an OCSP responder");
     let mut rsa = Case::new(false, TestKey::load("rsa"));
     assert_eq!(rsa.findings(), ["X5-5.usage"].into(), "RSA in a TLS server also enciphers");
     *rsa.extension(KEY_USAGE) = tbs::leaf_key_usage(&[KeyUsage::DigitalSignature, KeyUsage::KeyEncipherment]).unwrap();

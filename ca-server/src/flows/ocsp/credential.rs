@@ -1,0 +1,174 @@
+//! The responder's key and its certificate (OCS-7): made in memory, asked for, replaced at half of its life.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use pki_core::ids::ResponderId;
+use pki_core::issuance::plan::IssuingCa;
+use pki_core::time::Timestamp;
+use pki_core::x509::certificate::Certificate;
+use signer::ResponderKey;
+use store::responders::{self, ResponderRecord, ResponderState};
+
+use crate::flows::owed::Work;
+use crate::flows::{Context, FlowError, responder};
+
+/// A request that nobody answered for so long is given up, and another made.
+const GIVEN_UP: Duration = Duration::from_secs(3600);
+
+/// Rows are kept a little longer than their certificates.
+const REMEMBERED: Duration = Duration::from_secs(31 * 86_400);
+
+/// What signs answers.
+#[derive(Debug)]
+pub struct Credential {
+    /// The key; nowhere else than here.
+    pub key: ResponderKey,
+    /// The CA's word for it.
+    pub certificate: Certificate,
+}
+
+/// Where answers for one issuing key are signed.
+#[derive(Debug)]
+pub struct Post {
+    /// Whose certificates are asked for.
+    pub ca: Arc<IssuingCa>,
+    credential: RwLock<Option<Arc<Credential>>>,
+    pending: Mutex<Option<Pending>>,
+}
+
+/// A key that waits for its certificate.
+#[derive(Debug)]
+struct Pending {
+    id: ResponderId,
+    key: ResponderKey,
+    since: Timestamp,
+}
+
+impl Post {
+    pub(super) fn new(ca: Arc<IssuingCa>) -> Self {
+        Self { ca, credential: RwLock::new(None), pending: Mutex::new(None) }
+    }
+
+    /// What signs now, if there is anything valid.
+    pub fn credential(&self, now: Timestamp) -> Option<Arc<Credential>> {
+        let current = self.credential.read().unwrap_or_else(PoisonError::into_inner).clone();
+        current.filter(|credential| {
+            credential.certificate.not_before() <= now
+                && now + Duration::from_secs(1) < credential.certificate.not_after()
+        })
+    }
+
+    /// When the certificate ends; none without one.
+    pub fn not_after(&self) -> Option<Timestamp> {
+        let current = self.credential.read().unwrap_or_else(PoisonError::into_inner);
+        current.as_ref().map(|credential| credential.certificate.not_after())
+    }
+
+    fn is_due(&self, now: Timestamp) -> bool {
+        let current = self.credential.read().unwrap_or_else(PoisonError::into_inner);
+        current.as_ref().is_none_or(|credential| is_past_half(&credential.certificate, now))
+    }
+
+    fn pending(&self) -> MutexGuard<'_, Option<Pending>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn install(&self, credential: Credential) {
+        *self.credential.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(credential));
+    }
+}
+
+/// Half of its life is left for whatever keeps the next one from being signed. A clock that went back before its
+/// beginning makes it as useless as one that is over.
+fn is_past_half(certificate: &Certificate, now: Timestamp) -> bool {
+    let life = certificate.not_after().since(certificate.not_before());
+    now >= certificate.not_before() + life / 2 || now < certificate.not_before()
+}
+
+/// Sees to it that every post has a credential; whether something is still waited for.
+pub async fn look_after(ctx: &Context) -> Result<bool, FlowError> {
+    let mut is_waiting = false;
+    for post in &ctx.ocsp.posts {
+        if post.is_due(ctx.now()) && post.pending().is_none() {
+            ask(ctx, post).await?;
+        }
+        is_waiting |= collect(ctx, post).await?;
+    }
+    let ends = ctx.ocsp.posts.iter().map(|post| post.not_after().map_or(0, Timestamp::unix_seconds)).min();
+    ctx.metrics.ocsp.responder_not_after.store(ends.unwrap_or(0), std::sync::atomic::Ordering::Relaxed);
+    Ok(is_waiting)
+}
+
+/// Makes a key and asks for its certificate. Whoever holds the CA's key signs it on the spot; others write a job.
+async fn ask(ctx: &Context, post: &Post) -> Result<(), FlowError> {
+    let fault = |error: &dyn std::fmt::Display| FlowError::Internal(format!("no key for OCSP answers: {error}"));
+    let key = ResponderKey::generate(ctx.entropy.as_ref()).map_err(|error| fault(&error))?;
+    let now = ctx.now();
+    let (id, issuer) = (ResponderId::new(now, ctx.entropy.as_ref()), post.ca.id);
+    let proof = key.sign(&responder::proven(id, issuer)).map_err(|error| fault(&error))?;
+    let record = ResponderRecord {
+        id,
+        issuer,
+        replica: ctx.handover.owner().to_owned(),
+        spki: key.public().spki_der().to_vec(),
+        proof,
+        state: ResponderState::Requested,
+        created_at: now,
+        version: 1,
+    };
+    let is_signed_here = ctx.desk.has_key();
+    ctx.store
+        .write(async move |tx| {
+            responders::forget(tx, now - REMEMBERED).await?;
+            responders::insert(tx, &record).await?;
+            if !is_signed_here {
+                Work::SignResponder(id).owe(tx, now, now).await?;
+            }
+            Ok::<_, FlowError>(())
+        })
+        .await?;
+    *post.pending() = Some(Pending { id, key, since: now });
+    if is_signed_here {
+        responder::sign(ctx, id).await?;
+    }
+    Ok(())
+}
+
+/// Takes up the certificate that is waited for; whether it is still waited for.
+async fn collect(ctx: &Context, post: &Post) -> Result<bool, FlowError> {
+    let Some((id, since)) = post.pending().as_ref().map(|pending| (pending.id, pending.since)) else {
+        return Ok(false);
+    };
+    let found = ctx.store.look(async move |tx| Ok::<_, FlowError>(responders::find(tx, id).await?)).await?;
+    match found.map(|record| record.state) {
+        Some(ResponderState::Issued { der }) => {
+            let Some(pending) = post.pending().take() else { return Ok(false) };
+            let certificate = check(&der, &pending.key, &post.ca)?;
+            tracing::info!(issuer = %post.ca.id, serial = %certificate.serial(), until = %certificate.not_after(), "the OCSP responder has a certificate");
+            post.install(Credential { key: pending.key, certificate });
+            Ok(false)
+        }
+        Some(ResponderState::Requested | ResponderState::Planned { .. }) if ctx.now() < since + GIVEN_UP => Ok(true),
+        Some(ResponderState::Refused { error }) => {
+            *post.pending() = None;
+            Err(FlowError::Internal(format!("the OCSP responder gets no certificate: {error}")))
+        }
+        _ => {
+            *post.pending() = None;
+            Err(FlowError::Internal("nobody has signed the OCSP responder's certificate; is a server with the CA's key running on this database?".to_owned()))
+        }
+    }
+}
+
+/// The database is not believed: what comes out of it is for our key, and of the CA's.
+fn check(der: &[u8], key: &ResponderKey, ca: &IssuingCa) -> Result<Certificate, FlowError> {
+    let bad =
+        |why: &dyn std::fmt::Display| FlowError::Internal(format!("the OCSP responder's certificate is wrong: {why}"));
+    let certificate = Certificate::parse(der).map_err(|error| bad(&error))?;
+    certificate.verify_signed_by(ca.certificate.public_key()).map_err(|error| bad(&error))?;
+    match certificate.public_key() == key.public() && certificate.issuer_der() == ca.certificate.subject_der() {
+        true => Ok(certificate),
+        false => Err(bad(&"it is for another key")),
+    }
+}

@@ -1,0 +1,176 @@
+//! Answering what relying parties ask about certificates (RFC 6960), with a responder's key of this process.
+//!
+//! [`Ocsp::glance`] answers what is kept and what needs no signature; [`answer`] reads the certificate's state and signs.
+//! [`credential`] is how this process comes by a certificate for its key; [`cache`] is what it remembers.
+
+mod answer;
+pub mod cache;
+pub mod credential;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use pki_core::ids::{IssuerId, Serial};
+use pki_core::issuance::plan::IssuingCa;
+use pki_core::time::Timestamp;
+use pki_core::x509::ocsp::{Issuers, Refusal, Request, Status};
+
+use answer::Gate;
+pub use answer::{answer, refresh};
+use cache::{Cache, CacheBounds, Key};
+use credential::Post;
+
+use crate::telemetry::Metrics;
+
+/// How answers are made and kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OcspSettings {
+    /// From an answer's thisUpdate to its nextUpdate.
+    pub answer_life: Duration,
+    /// How long caches on the way may keep an answer: so long a revocation may stay unseen behind them.
+    pub max_age: Duration,
+    /// The life of the responder's own certificate.
+    pub responder_life: Duration,
+    /// How much is kept.
+    pub cache: CacheBounds,
+}
+
+/// The responder of this process.
+#[derive(Debug)]
+pub struct Ocsp {
+    pub(super) settings: OcspSettings,
+    issuers: Issuers<u16>,
+    pub(super) posts: Vec<Post>,
+    cache: Cache,
+    gate: Gate,
+    metrics: Arc<Metrics>,
+}
+
+/// A signed answer that others may keep.
+#[derive(Debug)]
+pub struct Kept {
+    /// The whole answer.
+    pub der: Bytes,
+    /// When it was made.
+    pub produced_at: Timestamp,
+    /// When there will be a newer one at the latest.
+    pub next_update: Timestamp,
+    /// SHA-256 of the answer in hexadecimal, in quotes (RFC 9919 section 7.2).
+    pub tag: Bytes,
+    /// `produced_at` and `next_update` as HTTP writes dates.
+    pub dates: [Bytes; 2],
+    status: Status,
+    /// The CertID it is about.
+    id: Bytes,
+}
+
+/// What came of a signature.
+#[derive(Debug, Clone)]
+pub enum Made {
+    /// An answer that may be kept.
+    Kept(Arc<Kept>),
+    /// An answer for whoever asked: it is about nothing that exists, or carries a nonce, or is about several.
+    Once(Bytes),
+    /// None.
+    Refused(Refusal),
+}
+
+impl Ocsp {
+    /// Answers for these issuing keys.
+    pub fn new(issuers: Vec<Arc<IssuingCa>>, settings: OcspSettings, metrics: Arc<Metrics>) -> Self {
+        let numbered = (0_u16..).zip(issuers.iter()).map(|(number, ca)| (number, &ca.certificate));
+        Self {
+            settings,
+            issuers: Issuers::new(numbered),
+            posts: issuers.into_iter().map(Post::new).collect(),
+            cache: Cache::new(settings.cache),
+            gate: Gate::default(),
+            metrics,
+        }
+    }
+
+    /// Answers at once what is kept, and what cannot be answered whoever signs; none when a signature is needed. What is
+    /// asked for all day comes through here: nothing is allocated, and nothing waited for.
+    pub fn glance(&self, request: &[u8], now: Timestamp) -> Option<Made> {
+        let request = match Request::parse(request) {
+            Ok(request) => request,
+            Err(_) => return Some(self.refuse(Refusal::MalformedRequest)),
+        };
+        let Some(issuer) = self.issuer_of(&request) else { return Some(self.refuse(Refusal::Unauthorized)) };
+        let id = request.single().filter(|_| request.nonce().is_none())?;
+        let kept = self.cache.get(&Key::new(issuer, id)?).filter(|kept| self.is_fresh(kept, now))?;
+        self.metrics.ocsp.count_status(kept.status);
+        Some(Made::Kept(kept))
+    }
+
+    /// Whether there is a certificate to answer with for every issuing key.
+    pub fn can_sign(&self, now: Timestamp) -> bool {
+        self.posts.iter().all(|post| post.credential(now).is_some())
+    }
+
+    /// Forgets what was answered about a certificate whose state changed.
+    pub fn forget(&self, issuer: IssuerId, serial: &Serial) {
+        for (number, _) in (0_u16..).zip(&self.posts).filter(|(_, post)| post.ca.id == issuer) {
+            self.cache.forget(number, serial.octets());
+        }
+    }
+
+    /// Forgets every answer: states may have changed that nobody told of.
+    pub fn forget_all(&self) {
+        self.cache.forget_all();
+    }
+
+    /// Tells monitoring how much is kept.
+    pub fn tell(&self) {
+        let metrics = &self.metrics.ocsp;
+        metrics.kept_answers.store(self.cache.count.load(Ordering::Relaxed), Ordering::Relaxed);
+        metrics.kept_octets.store(self.cache.size.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    /// What [`Ocsp::max_age`] is for an answer that is asked for.
+    pub fn usual_max_age(&self) -> Duration {
+        self.settings.max_age
+    }
+
+    /// How long caches on the way may keep an answer: always less than it is valid for (OCS-10).
+    pub fn max_age(&self, kept: &Kept, now: Timestamp) -> Duration {
+        self.settings.max_age.min(kept.next_update.since(now + Duration::from_secs(1)))
+    }
+
+    fn refuse(&self, refusal: Refusal) -> Made {
+        self.metrics.ocsp.count_refusal(refusal);
+        Made::Refused(refusal)
+    }
+
+    /// The one issuer that everything is about (OCS-6): a request about several is refused as a whole.
+    fn issuer_of(&self, request: &Request<'_>) -> Option<u16> {
+        let mut all = request.entries().map(|id| self.issuers.find(id));
+        let first = all.next()??;
+        all.all(|issuer| issuer == Some(first)).then_some(*first)
+    }
+
+    /// Whether caches on the way may still keep it for as long as they are told.
+    fn is_fresh(&self, kept: &Kept, now: Timestamp) -> bool {
+        kept.produced_at <= now && now + self.settings.max_age < kept.next_update
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in crate::flows::ocsp) fn kept(length: usize) -> Arc<Kept> {
+        let at = Timestamp::from_unix_seconds(1_000_000);
+        Arc::new(Kept {
+            der: Bytes::from(vec![0; length]),
+            produced_at: at,
+            next_update: at + Duration::from_secs(1000),
+            tag: Bytes::new(),
+            dates: [Bytes::new(), Bytes::new()],
+            status: Status::Good,
+            id: Bytes::new(),
+        })
+    }
+}

@@ -1,0 +1,44 @@
+//! Keeps the OCSP responder able to answer: its certificate, and the answers that are asked for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::flows::Context;
+use crate::flows::ocsp::{credential, refresh};
+use crate::tasks::Tasks;
+
+/// How often it is looked whether a certificate is due.
+const PERIOD: Duration = Duration::from_secs(5);
+
+/// And while another replica is to sign one.
+const WAITING: Duration = Duration::from_millis(250);
+
+/// How often answers are looked through.
+const ROUND: Duration = Duration::from_secs(30);
+
+/// Works until shutdown. Whatever fails is tried again with the next period; answers are refused meanwhile, or given with
+/// the certificate that is still there.
+pub async fn run(ctx: Arc<Context>, tasks: Tasks) {
+    let shutdown = tasks.shutdown();
+    let mut refreshed_at = Instant::now();
+    loop {
+        let pause = match credential::look_after(&ctx).await {
+            Ok(true) => WAITING,
+            Ok(false) => PERIOD,
+            Err(error) => {
+                tracing::error!(%error, "the OCSP responder has no new certificate; it is tried again");
+                PERIOD
+            }
+        };
+        if refreshed_at.elapsed() >= ROUND {
+            refresh(&ctx).await;
+            refreshed_at = Instant::now();
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = shutdown.cancelled() => return,
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What the OCSP responder says, and how long it takes. Counted without a lock: this is the busiest path of all.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use pki_core::x509::ocsp::{Refusal, Status};
+
+use super::{Histogram, header};
+
+/// Metrics of OCSP answers.
+#[derive(Debug, Default)]
+pub struct OcspMetrics {
+    good: AtomicU64,
+    revoked: AtomicU64,
+    unknown: AtomicU64,
+    malformed: AtomicU64,
+    internal_error: AtomicU64,
+    try_later: AtomicU64,
+    unauthorized: AtomicU64,
+    signing: Histogram,
+    /// Answers in memory.
+    pub kept_answers: AtomicI64,
+    /// What they take.
+    pub kept_octets: AtomicI64,
+    /// End of the responder's certificate, Unix seconds; 0 while there is none.
+    pub responder_not_after: AtomicI64,
+}
+
+impl OcspMetrics {
+    /// Counts what was said of one certificate.
+    pub fn count_status(&self, status: Status) {
+        let counter = match status {
+            Status::Good => &self.good,
+            Status::Revoked { .. } => &self.revoked,
+            Status::Unknown => &self.unknown,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts an answer without content.
+    pub fn count_refusal(&self, refusal: Refusal) {
+        let counter = match refusal {
+            Refusal::MalformedRequest => &self.malformed,
+            Refusal::InternalError => &self.internal_error,
+            Refusal::TryLater => &self.try_later,
+            Refusal::Unauthorized => &self.unauthorized,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts an answer that was signed, by the time from the question to the signature.
+    pub fn observe_signing(&self, took: Duration) {
+        self.signing.observe(took);
+    }
+
+    pub(crate) fn render(&self, out: &mut String) {
+        header(
+            out,
+            "pilotlight_ocsp_answers_total",
+            "counter",
+            "What OCSP answers said of certificates, and refusals.",
+        );
+        for (status, counter) in [
+            ("good", &self.good),
+            ("revoked", &self.revoked),
+            ("unknown", &self.unknown),
+            ("malformed_request", &self.malformed),
+            ("internal_error", &self.internal_error),
+            ("try_later", &self.try_later),
+            ("unauthorized", &self.unauthorized),
+        ] {
+            let count = counter.load(Ordering::Relaxed);
+            let _ = writeln!(out, "pilotlight_ocsp_answers_total{{status=\"{status}\"}} {count}");
+        }
+        self.signing.render(
+            out,
+            "pilotlight_ocsp_signing_seconds",
+            "From a question to its signed answer, where none was kept.",
+        );
+        for (name, value, help) in [
+            ("pilotlight_ocsp_kept_answers", &self.kept_answers, "Signed OCSP answers in memory."),
+            ("pilotlight_ocsp_kept_bytes", &self.kept_octets, "What they take."),
+            (
+                "pilotlight_ocsp_responder_not_after_seconds",
+                &self.responder_not_after,
+                "End of the OCSP responder's certificate; 0 without one.",
+            ),
+        ] {
+            header(out, name, "gauge", help);
+            let _ = writeln!(out, "{name} {}", value.load(Ordering::Relaxed));
+        }
+    }
+}

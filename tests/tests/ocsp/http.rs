@@ -1,0 +1,132 @@
+//! How answers travel: forms of a GET, what caches are told, what is kept and forgotten.
+
+use pki_core::x509::ocsp::Status;
+
+use crate::world::{World, ask, base64, nonce, request};
+
+/// OCS-3: fails when a form of the path that some client or proxy writes is read as something else. The nonces make
+/// base64 with `+`, `/` and `//` in it, and the answer shows that every octet arrived.
+#[tokio::test(flavor = "multi_thread")]
+async fn ocs_3_every_form_of_a_get_is_understood() {
+    let world = World::start().await;
+    let address = world.ca.public_address();
+    for octets in [&[0xff; 31][..], &[0xfb, 0xef, 0xbe, 0xfb, 0xef, 0xbe], &[7; 16], &[7; 17], &[7; 18]] {
+        let question = request(&[world.id(&world.serial())], &[nonce(octets)]);
+        let plain = base64(&question);
+        let escaped = plain.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
+        let lower = plain.replace('+', "%2b").replace('/', "%2f").replace('=', "%3d");
+        let url_safe = plain.replace('+', "-").replace('/', "_");
+        let bare = plain.trim_end_matches('=').to_owned();
+        let forms = [
+            format!("/ocsp/{plain}"),
+            format!("/ocsp//{plain}"),
+            format!("//ocsp/{plain}"),
+            format!("/ocsp/{escaped}"),
+            format!("/ocsp/{lower}"),
+            format!("/ocsp/{url_safe}"),
+            format!("/ocsp/{bare}"),
+            format!("/ocsp///{}", url_safe.trim_end_matches('=')),
+            format!("http://{address}/ocsp/{plain}"),
+        ];
+        for path in forms {
+            let answer = ask(&address, &format!("GET {path}"), "", &[]).await.read();
+            let expected = [&[4, u8::try_from(octets.len()).unwrap()][..], octets].concat();
+            assert_eq!(answer.nonce(), Some(&expected[..]), "{path}");
+            assert_eq!(answer.told()[0].status, Status::Good, "{path}");
+        }
+    }
+    let slashes = base64(&request(&[world.id(&world.serial())], &[nonce(&[0xff; 31])]));
+    assert!(slashes.contains("//"), "{slashes}");
+}
+
+/// curl asks as a script would.
+#[tokio::test(flavor = "multi_thread")]
+async fn ocs_1_and_3_curl_gets_what_it_posts() {
+    let world = World::start().await;
+    let question = request(&[world.id(&world.serial())], &[]);
+    let (file, got, posted) = (world.save("request", &question), world.save("got", b""), world.save("posted", b""));
+    let curl = async |arguments: &[&str], to: &std::path::Path| {
+        let mut command = std::process::Command::new("curl");
+        command.args(["-sS", "--fail", "--path-as-is", "-o"]).arg(to).args(arguments);
+        tests::process::run(&mut command).await.success();
+        std::fs::read(to).unwrap()
+    };
+    let data = format!("@{}", file.display());
+    let header = "Content-Type: application/ocsp-request";
+    let posted = curl(&["--data-binary", &data, "-H", header, &world.url()], &posted).await;
+    let got = curl(&[&format!("{}/{}", world.url(), base64(&question))], &got).await;
+    assert_eq!(got, posted, "one answer, kept");
+    let without = world.save("without", b"");
+    let without = curl(&["--data-binary", &data, "-H", "Content-Type:", &world.url()], &without).await;
+    assert_eq!(without, posted, "a POST without a type");
+}
+
+/// OCS-10.
+#[tokio::test(flavor = "multi_thread")]
+async fn ocs_10_caches_are_told_what_they_may_keep() {
+    let world = World::start().await;
+    let question = request(&[world.id(&world.serial())], &[]);
+    let first = world.get(&question).await;
+    let (read, tag) = (first.read(), first.header("etag").unwrap());
+    let hash = tests::certificate::sha256(&first.body);
+    assert_eq!(tag, format!("\"{}\"", hash.iter().map(|octet| format!("{octet:02x}")).collect::<String>()));
+    let control = first.header("cache-control").unwrap();
+    assert!(control.ends_with(", public, no-transform, must-revalidate"), "{control}");
+    let max_age: u64 = control.strip_prefix("max-age=").unwrap().split(',').next().unwrap().parse().unwrap();
+    let life = read.told()[0].next_update.unwrap().since(read.produced_at()).as_secs();
+    assert!(max_age > 0 && max_age < life, "{max_age} of {life}");
+    for name in ["last-modified", "expires", "date"] {
+        assert!(first.header(name).unwrap().ends_with(" GMT"), "{name}");
+    }
+    let (address, line) = (world.ca.public_address(), format!("GET /ocsp/{}", base64(&question)));
+    let modified = first.header("last-modified").unwrap();
+    for (condition, status) in [
+        (format!("If-None-Match: {tag}"), 304),
+        (format!("If-None-Match: \"x\", W/{tag}"), 304),
+        ("If-None-Match: *".to_owned(), 304),
+        ("If-None-Match: \"x\"".to_owned(), 200),
+        (format!("If-Modified-Since: {modified}"), 304),
+        ("If-Modified-Since: Thu, 01 Jan 1970 00:00:00 GMT".to_owned(), 200),
+        (format!("If-None-Match: \"x\"\r\nIf-Modified-Since: {modified}"), 200),
+    ] {
+        let answer = ask(&address, &line, &format!("{condition}\r\n"), &[]).await;
+        assert_eq!((answer.status, answer.body.is_empty()), (status, status == 304), "{condition}");
+        assert_eq!(answer.header("etag"), Some(tag), "{condition}");
+    }
+    let head = ask(&address, &line.replace("GET", "HEAD"), "", &[]).await;
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    assert_eq!(head.header("content-length"), Some(first.body.len().to_string().as_str()));
+    assert_eq!(ask(&address, "DELETE /ocsp", "", &[]).await.status, 405);
+
+    for (what, question) in [
+        ("unknown", request(&[world.id(&[1])], &[])),
+        ("with a nonce", request(&[world.id(&world.serial())], &[nonce(&[1; 32])])),
+    ] {
+        let answer = world.get(&question).await;
+        answer.read();
+        assert!(answer.header("cache-control").unwrap().contains("no-store"), "{what}: {answer:?}");
+        assert_eq!((answer.header("etag"), answer.header("expires")), (None, None), "{what}");
+    }
+}
+
+/// OCS-12: fails when an answer from before a revocation is given after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn ocs_12_an_answer_is_kept_until_the_certificate_is_revoked() {
+    let world = World::start().await;
+    let question = request(&[world.id(&world.serial())], &[]);
+    let first = world.get(&question).await;
+    assert_eq!(world.get(&question).await.body, first.body, "kept");
+    assert_eq!(first.read().told()[0].status, Status::Good);
+    world.revoke("superseded").await;
+    let after = world.get(&question).await;
+    assert!(matches!(after.read().told()[0].status, Status::Revoked { .. }), "{after:?}");
+    assert_eq!(world.get(&question).await.body, after.body, "kept again");
+    let metrics = tests::ca::plain_get(&world.ca.operations_address(), "/metrics").await.unwrap();
+    for line in [
+        "pilotlight_ocsp_answers_total{status=\"good\"} 2",
+        "pilotlight_ocsp_answers_total{status=\"revoked\"} 2",
+        "pilotlight_ocsp_kept_answers 1",
+    ] {
+        assert!(metrics.contains(line), "{line}: {metrics}");
+    }
+}

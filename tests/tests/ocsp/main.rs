@@ -1,0 +1,16 @@
+//! OCSP by real programs against a real `ca-server`, and by hand where no program can do it wrong enough. The names of tests
+//! are those of the requirements (OCS).
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "tests fail by panicking"
+)]
+
+mod hostile;
+mod http;
+mod programs;
+mod replicas;
+mod stapling;
+mod world;
