@@ -135,6 +135,7 @@ pub async fn run_responder(dir: &Path) -> Result<(), BuildError> {
     let (http, tasks) = (Arc::clone(&app.http), app.http.tasks.clone());
     tasks.spawn(serve_public(public, app::public_front(&http), tasks.clone()));
     tasks.spawn(serve_plain(operations, app::operations_router(&http), tasks.clone()));
+    tasks.spawn(jobs::run_denied(Arc::clone(&http.ctx), tasks.clone()));
     tasks.spawn(jobs::run_ocsp(Arc::clone(&http.ctx), tasks.clone()));
     tasks.spawn(watch_responder(Arc::clone(&http), app.root_crl, tasks.clone()));
     let shutdown = wait_for_end()?;

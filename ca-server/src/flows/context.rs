@@ -167,6 +167,9 @@ impl Context {
     pub fn new(parts: ContextParts) -> Self {
         let now = parts.clock.now();
         let issuing = Arc::new(parts.issuing);
+        let ocsp = Arc::new(Ocsp::new(vec![Arc::clone(&issuing)], parts.ocsp, Arc::clone(&parts.metrics)));
+        let denied = Denied::new(Arc::clone(&parts.metrics));
+        denied.listen(Arc::<Ocsp>::clone(&ocsp));
         Self {
             nonces: Nonces::new(&parts.site_key.derive("nonce")),
             turnstile: Turnstile::new(parts.owns_database, now),
@@ -174,7 +177,7 @@ impl Context {
             entropy: parts.entropy,
             store: parts.store,
             policies: PolicyState::new(parts.policy, now),
-            ocsp: Arc::new(Ocsp::new(vec![Arc::clone(&issuing)], parts.ocsp, Arc::clone(&parts.metrics))),
+            ocsp,
             issuing,
             alternates: parts.alternates,
             roots: parts.roots,
@@ -188,7 +191,7 @@ impl Context {
             service: parts.service,
             epoch: parts.epoch,
             addresses: parts.addresses,
-            denied: Denied::new(Arc::clone(&parts.metrics)),
+            denied,
             metrics: parts.metrics,
             work: Notify::new(),
             handover: parts.handover,

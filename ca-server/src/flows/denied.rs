@@ -161,4 +161,5 @@ pub(super) async fn after_commit(ctx: &Context) {
         tracing::warn!(%error, "a revocation is stored, and is taken in with the next look");
     }
     ctx.work.notify_one();
+    ctx.crls.wake.notify_one();
 }

@@ -22,7 +22,7 @@ use std::sync::atomic::Ordering;
 use store::{Tx, audit, certificates, orders};
 
 use super::denied::after_commit;
-use super::owed::{self, Work};
+use super::owed::Work;
 use super::record::{With, event};
 use super::standing::{find_inactive, holders, require_active, withdraw};
 use super::{Context, FlowError, held};
@@ -51,6 +51,10 @@ impl Signer for NoKey {
     ) -> signer::BoxFuture<'a, Result<Vec<u8>, signer::SignError>> {
         let what = format!("this replica has no CA key {key} to sign {purpose} with; ask one that has");
         Box::pin(std::future::ready(Err(signer::SignError::NeedsPerson { what })))
+    }
+
+    fn holds(&self, _: &KeyId) -> bool {
+        false
     }
 }
 
@@ -225,7 +229,7 @@ async fn decide_release(
     doubt: FlowError,
 ) -> Result<Finished, FlowError> {
     let (id, now, der, row) = (plan.id, ctx.now(), sealed.der().to_vec(), plan.clone());
-    let (denied, job) = (ctx.denied.denies(&holders(&plan)), owed::fresh(ctx));
+    let denied = ctx.denied.denies(&holders(&plan));
     let (kept, withdrawn) = (issued(ctx, &plan, true), issued(ctx, &plan, false));
     let outcome = ctx
         .store
@@ -239,7 +243,7 @@ async fn decide_release(
             settle_order(tx, order, released).await?;
             audit::append(tx, if released { &kept } else { &withdrawn }).await?;
             Work::FinishIssuance(id).done(tx).await?;
-            if released { Ok(None) } else { withdraw(tx, id, (now, job)).await.map(Some) }
+            if released { Ok(None) } else { withdraw(tx, id, now).await.map(Some) }
         })
         .await;
     match outcome {

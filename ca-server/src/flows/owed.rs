@@ -7,8 +7,6 @@ use pki_core::time::Timestamp;
 use store::jobs::{self, Job, Lease, NewJob};
 use store::{StoreError, Tx};
 
-use super::Context;
-
 /// What there is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Work {
@@ -18,7 +16,8 @@ pub enum Work {
     FinishIssuance(CertificateId),
     /// Sign the certificate of an OCSP responder.
     SignResponder(ResponderId),
-    /// Publish the revocation lists of an issuing key.
+    /// Publish the revocation lists of an issuing key. Servers of older versions write it down; here the numbers of
+    /// revocations tell what is owed (docs/adr/0012).
     PublishCrl(IssuerId),
     /// Revoke what certificates are left of a device that was taken out of service.
     RevokeDevice(DeviceId, Reason),
@@ -107,13 +106,6 @@ impl Work {
         Ok(Some(Job { id, kind: kind.to_owned(), subject, attempts: 1, created_at: now, last_error: None }))
     }
 
-    /// Writes work down that can be owed many times: once is enough while none of it has begun.
-    pub(super) async fn owe_once(self, tx: &mut Tx<'_>, id: JobId, now: Timestamp) -> Result<(), StoreError> {
-        let subject = self.subject();
-        let job = NewJob { id, kind: self.kind(), subject: &subject, run_at: now, created_at: now, lease: None };
-        jobs::insert_unless_waiting(tx, &job).await.map(drop)
-    }
-
     /// Crosses the work out.
     pub(super) async fn done(self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
         match self.id() {
@@ -121,9 +113,4 @@ impl Work {
             None => Ok(()),
         }
     }
-}
-
-/// An id for work that is owed by [`Work::owe_once`].
-pub(super) fn fresh(ctx: &Context) -> JobId {
-    JobId::new(ctx.now(), ctx.entropy.as_ref())
 }

@@ -12,7 +12,6 @@ use store::{audit, authorizations, certificates};
 
 use super::authenticate::{AccountRequest, KeyRequest};
 use super::denied::after_commit;
-use super::owed::{self, Work};
 use super::record::{With, event};
 use super::{Context, FlowError};
 
@@ -95,9 +94,7 @@ pub(super) async fn write(
     comment: Option<&str>,
     actor: &str,
 ) -> Result<(), FlowError> {
-    let (issuer, serial) = (record.issuer, record.serial.clone());
-    let (record, now) = (record.clone(), ctx.now());
-    let (lists, job) = (Work::PublishCrl(record.issuer), owed::fresh(ctx));
+    let record = record.clone();
     let revoked = event(ctx, actor, "certificate.revoke", format_args!("certificate:{}", record.id))
         .with("serial", &record.serial)
         .with("reason", revocation.reason.unwrap_or(Reason::Unspecified).name())
@@ -105,14 +102,12 @@ pub(super) async fn write(
     let reason = revocation.reason;
     ctx.store
         .write_held(async move |tx| {
-            lists.owe_once(tx, job, now).await?;
             audit::append(tx, &revoked).await?;
             certificates::revoke(tx, &record, &revocation).await?;
             Ok::<_, FlowError>(())
         })
         .await?;
     failpoint!("ca.revoke.after_commit");
-    ctx.ocsp.forget(issuer, &serial);
     ctx.metrics.certificates_revoked.fetch_add(1, Ordering::Relaxed);
     ctx.metrics.revocation.revoked(reason, 1);
     after_commit(ctx).await;

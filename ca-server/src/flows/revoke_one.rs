@@ -8,7 +8,6 @@ use pki_core::revocation::{self, Reason, Release, Status};
 use store::{Tx, audit, certificates, devices};
 
 use super::denied::after_commit;
-use super::owed::{self, Work};
 use super::record::{With, event};
 use super::{Context, FlowError, revoke};
 
@@ -58,14 +57,13 @@ async fn try_to_release(
     if revocation::release(&Status::from(&record.state))? == Release::InForce {
         return Ok(false);
     }
-    let (now, lists, job) = (ctx.now(), Work::PublishCrl(record.issuer), owed::fresh(ctx));
+    let now = ctx.now();
     let released = event(ctx, actor, "certificate.release", format_args!("certificate:{id}"))
         .with("serial", &record.serial)
         .with("comment", comment.unwrap_or_default());
     ctx.store
         .write_held(async move |tx| {
             require_device(tx, &record).await?;
-            lists.owe_once(tx, job, now).await?;
             audit::append(tx, &released).await?;
             certificates::release(tx, &record, now).await?;
             Ok::<_, FlowError>(())

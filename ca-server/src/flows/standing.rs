@@ -2,7 +2,7 @@
 
 use pki_core::acme::account::AccountStatus;
 use pki_core::device::DeviceState;
-use pki_core::ids::{CertificateId, JobId};
+use pki_core::ids::CertificateId;
 use pki_core::issuance::record::{CertificateRecord, Revocation};
 use pki_core::revocation::Reason;
 use pki_core::revocation::denied::Subject;
@@ -10,7 +10,6 @@ use pki_core::time::Timestamp;
 use store::{Tx, accounts, certificates, devices};
 
 use super::FlowError;
-use super::owed::Work;
 
 /// Both the recording and the releasing transaction hold who asked: a revocation in between wins.
 pub(super) async fn require_active(tx: &mut Tx<'_>, plan: &CertificateRecord) -> Result<(), FlowError> {
@@ -50,11 +49,7 @@ pub(super) fn holders(plan: &CertificateRecord) -> Vec<Subject> {
 
 /// Revokes a certificate that is never handed out; with which reason: the key of a device in wrong hands is not certified
 /// again. Comes last in its transaction (`store::revocations`).
-pub(super) async fn withdraw(
-    tx: &mut Tx<'_>,
-    id: CertificateId,
-    (now, job): (Timestamp, JobId),
-) -> Result<Reason, FlowError> {
+pub(super) async fn withdraw(tx: &mut Tx<'_>, id: CertificateId, now: Timestamp) -> Result<Reason, FlowError> {
     let record = certificates::find(tx, id).await?;
     let record = record.ok_or_else(|| FlowError::Internal(format!("certificate {id} vanished")))?;
     let state = match record.device {
@@ -65,7 +60,6 @@ pub(super) async fn withdraw(
         Some(DeviceState::Compromised { .. }) => Reason::KeyCompromise,
         _ => Reason::CessationOfOperation,
     };
-    Work::PublishCrl(record.issuer).owe_once(tx, job, now).await?;
     certificates::revoke(tx, &record, &Revocation { at: now, reason: Some(reason) }).await?;
     Ok(reason)
 }

@@ -1,10 +1,10 @@
 //! Revoking many certificates in one transaction.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pki_core::audit::AuditEvent;
-use pki_core::ids::{CertificateId, EventId, JobId};
+use pki_core::ids::{CertificateId, EventId};
 use pki_core::issuance::record::{CertificateRecord, Revocation};
 use pki_core::random::Entropy;
 use pki_core::revocation::{Reason, Status, Step, step};
@@ -12,7 +12,6 @@ use pki_core::time::Timestamp;
 use store::certificates::selected;
 use store::{Tx, audit, certificates};
 
-use super::owed::Work;
 use super::record::With;
 use super::{Context, FlowError};
 
@@ -41,16 +40,11 @@ impl Sweep {
     /// denials (`store::revocations`).
     pub(super) async fn revoke(&self, tx: &mut Tx<'_>, ids: &[CertificateId]) -> Result<usize, FlowError> {
         let records = selected::hold_many(tx, ids).await?;
-        let (mut steps, mut issuers) = (BTreeMap::<_, Vec<&CertificateRecord>>::new(), BTreeSet::new());
+        let mut steps = BTreeMap::<_, Vec<&CertificateRecord>>::new();
         for record in &records {
             let Step::Revoke(revocation) = self.step(record) else { continue };
             audit::append(tx, &self.event(record, &revocation)).await?;
-            issuers.insert(record.issuer);
             steps.entry((revocation.at, revocation.reason.map(Reason::code))).or_default().push(record);
-        }
-        for issuer in issuers {
-            let job = JobId::new(self.now, self.entropy.as_ref());
-            Work::PublishCrl(issuer).owe_once(tx, job, self.now).await?;
         }
         let mut revoked = 0;
         for ((at, _), records) in steps {

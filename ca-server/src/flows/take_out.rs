@@ -19,7 +19,7 @@ use store::{Tx, accounts, audit, devices, eab_keys, orders};
 
 use super::denied::after_commit;
 use super::device;
-use super::owed::{self, Work};
+use super::owed::Work;
 use super::record::{With, event};
 use super::revoke_one::Why;
 use super::sweep::{BATCH, Sweep};
@@ -113,7 +113,7 @@ async fn try_to_take_out(ctx: &Context, name: &DeviceName, end: End, why: Why<'_
         state,
         taken,
         sweep: sweep(ctx, id, reason, why.comment.unwrap_or_default(), why.actor),
-        job: owed::fresh(ctx),
+        job: JobId::new(ctx.now(), ctx.entropy.as_ref()),
         lease: ctx.handover.lease(ctx.now()),
         reason,
         now: ctx.now(),

@@ -75,24 +75,6 @@ pub async fn insert(tx: &mut Tx<'_>, job: &NewJob<'_>) -> Result<(), StoreError>
     .await
 }
 
-/// Adds a job unless one of its kind and subject waits already, which is then drawn forward to the earlier time;
-/// whether it was added. One that is being worked on does not count: it may have begun before what happened now.
-pub async fn insert_unless_waiting(tx: &mut Tx<'_>, job: &NewJob<'_>) -> Result<bool, StoreError> {
-    // held, so that nobody begins with it before this transaction is over
-    let waiting = format!(
-        "SELECT id FROM job WHERE kind = $1 AND subject = $2 AND leased_until IS NULL ORDER BY id LIMIT 1{}",
-        dialect::alone(tx)
-    );
-    let Some(row) = tx.row(waiting, &[job.kind.into(), job.subject.into()]).await? else {
-        insert(tx, job).await?;
-        return Ok(true);
-    };
-    let id: JobId = row.fields(TABLE).id()?;
-    let forward = "UPDATE job SET run_at = $2 WHERE id = $1 AND run_at > $2";
-    tx.execute(forward, &[Value::text(id), job.run_at.into()]).await?;
-    Ok(false)
-}
-
 /// Claims what is due and not under another's lease, the longest due first.
 pub async fn claim_due(tx: &mut Tx<'_>, now: Timestamp, lease: &Lease, limit: u32) -> Result<Vec<Job>, StoreError> {
     let sql = format!(

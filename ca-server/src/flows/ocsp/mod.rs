@@ -14,6 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use pki_core::ids::{IssuerId, Serial};
 use pki_core::issuance::plan::IssuingCa;
+use pki_core::revocation::denied::{Change, Subject};
 use pki_core::time::Timestamp;
 use pki_core::x509::ocsp::{Issuers, Refusal, Request, Status};
 
@@ -22,6 +23,7 @@ pub use answer::{answer, refresh};
 use cache::{Cache, CacheBounds, Key};
 use credential::Post;
 
+use super::denied::Listener;
 use crate::telemetry::Metrics;
 
 /// How answers are made and kept.
@@ -110,16 +112,11 @@ impl Ocsp {
         self.posts.iter().all(|post| post.credential(now).is_some())
     }
 
-    /// Forgets what was answered about a certificate whose state changed.
-    pub fn forget(&self, issuer: IssuerId, serial: &Serial) {
+    /// Forgets what was answered about a certificate.
+    fn forget_one(&self, issuer: IssuerId, serial: &Serial) {
         for (number, _) in (0_u16..).zip(&self.posts).filter(|(_, post)| post.ca.id == issuer) {
             self.cache.forget(number, serial.octets());
         }
-    }
-
-    /// Forgets every answer: states may have changed that nobody told of.
-    pub fn forget_all(&self) {
-        self.cache.forget_all();
     }
 
     /// Tells monitoring how much is kept.
@@ -154,6 +151,21 @@ impl Ocsp {
     /// Whether caches on the way may still keep it for as long as they are told.
     fn is_fresh(&self, kept: &Kept, now: Timestamp) -> bool {
         kept.produced_at <= now && now + self.settings.max_age < kept.next_update
+    }
+}
+
+/// What was answered about a certificate is forgotten when its state changes, here or at another server.
+impl Listener for Ocsp {
+    fn heard(&self, changes: &[Change]) {
+        for change in changes {
+            if let Subject::Certificate(issuer, serial) = &change.subject {
+                self.forget_one(*issuer, serial);
+            }
+        }
+    }
+
+    fn forget(&self) {
+        self.cache.forget_all();
     }
 }
 

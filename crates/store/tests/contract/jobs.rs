@@ -9,7 +9,7 @@ use crate::fixtures::{at, entropy, read, write};
 
 crate::on_both! {
     due_ones_are_claimed_in_turn, what_is_born_leased_is_left_to_its_owner, lost_leases_are_claimed_again, retries_belong_to_their_claim, the_next_time_is_known,
-    waiting_ones_are_not_doubled, leases_end_with_their_process, many_workers_claim_each_job_once
+    leases_end_with_their_process, many_workers_claim_each_job_once
 }
 
 async fn stored(store: &Store, subject: &'static str, run_at: i64) -> JobId {
@@ -93,20 +93,6 @@ async fn the_next_time_is_known(store: &Store) {
     assert_eq!(next().await, Some(at(20)), "the end of the lease");
     claim(store, 20, 99, 1).await;
     assert_eq!(next().await, Some(at(30)));
-}
-
-async fn waiting_ones_are_not_doubled(store: &Store) {
-    let ensure = async |run_at: i64| {
-        let id = JobId::new(at(run_at), &entropy());
-        let job = NewJob { id, kind: "crl", subject: "issuer:1", run_at: at(run_at), created_at: at(0), lease: None };
-        write(store, async move |tx| jobs::insert_unless_waiting(tx, &job).await).await.unwrap()
-    };
-    assert!(ensure(50).await);
-    assert!(!ensure(70).await);
-    assert!(!ensure(30).await);
-    assert_eq!(read(store, async |tx| jobs::next_run_at(tx).await).await, Some(at(30)), "drawn forward");
-    assert_eq!(claim(store, 30, 99, 9).await.len(), 1);
-    assert!(ensure(40).await, "the one being worked on may have begun too early");
 }
 
 async fn leases_end_with_their_process(store: &Store) {
