@@ -3,6 +3,7 @@
 //! ```sh
 //! cargo run --release -p store --example seed -- sqlite:/srv/ca/pilotlight.db orders 1000000
 //! cargo run --release -p store --example seed -- sqlite:/srv/ca/pilotlight.db inventory 1000000 /srv/ca/ca/root.crt
+//! cargo run --release -p store --example seed -- sqlite:/srv/ca/pilotlight.db revocations 1000000 100000 serials
 //! ```
 //!
 //! Certificates of orders are random octets of the usual length: nothing reads them before somebody downloads one. Those of an
@@ -12,6 +13,7 @@
 
 mod inventory;
 mod orders;
+mod revocations;
 
 use std::path::Path;
 
@@ -23,7 +25,8 @@ const BATCH: usize = 500;
 
 #[tokio::main]
 async fn main() {
-    const USAGE: &str = "usage: seed DATABASE-URL orders COUNT | inventory COUNT CERTIFICATE";
+    const USAGE: &str = "usage: seed DATABASE-URL orders COUNT | inventory COUNT CERTIFICATE | \
+                         revocations GOOD REVOKED SERIALS-FILE";
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [url, what, count, further @ ..] = arguments.as_slice() else { panic!("{USAGE}") };
     let count = count.parse().expect(USAGE);
@@ -34,6 +37,9 @@ async fn main() {
             let text = std::fs::read_to_string(file).expect("the certificate can be read");
             let certificate = parse_pem_bundle(&text).expect("the file is PEM").remove(0);
             inventory::fill(&store, count, certificate.der(), progress).await;
+        }
+        ("revocations", [revoked, file]) => {
+            revocations::fill(&store, (count, revoked.parse().expect(USAGE)), file).await;
         }
         _ => panic!("{USAGE}"),
     }

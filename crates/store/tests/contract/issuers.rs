@@ -26,7 +26,8 @@ fn issuer(seconds: i64) -> IssuerRecord {
     }
 }
 
-async fn stored(store: &Store, seconds: i64) -> IssuerRecord {
+/// Adds an issuing key.
+pub(crate) async fn stored(store: &Store, seconds: i64) -> IssuerRecord {
     let issuer = issuer(seconds);
     let to_store = issuer.clone();
     write(store, async move |tx| issuers::insert(tx, &to_store).await).await.unwrap();

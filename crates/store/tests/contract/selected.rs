@@ -11,7 +11,7 @@ use store::certificates::selected::{self, Fate, Target};
 use store::revocations::report;
 use store::{Store, certificates, devices};
 
-use crate::fixtures::{at, certificate, device, dns, issuer, read, write};
+use crate::fixtures::{at, certificate, device, dns, read, write};
 
 crate::on_both! { conditions_find_what_they_say, a_plan_counts_fates, what_is_revoked_is_reported }
 
@@ -25,7 +25,7 @@ struct Stock {
 
 impl Stock {
     async fn lay(store: &Store) -> Self {
-        let issuer = issuer();
+        let issuer = crate::issuers::stored(store, 1).await.id;
         let mut gateway = device("gw-1");
         gateway.state = DeviceState::Enrolled { at: at(0) };
         let row = gateway.clone();
@@ -107,6 +107,7 @@ async fn conditions_find_what_they_say(store: &Store) {
         ("revoked-after=2026-01-01T00:00:30Z", vec![held]),
         (&format!("issuer={issuer}"), vec![a, b, held, x]),
         (&format!("issuer!={issuer}"), vec![]),
+        ("issuer=\"Site CA 1\"", vec![a, b, held, x]),
         ("issuer=nobody", vec![]),
     ] {
         let found = stock.affected(store, text, Some(Reason::CessationOfOperation)).await;
