@@ -176,15 +176,29 @@ async fn templates_make_names_and_subjects_of_the_record() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_this_ca_can_not_keep_is_refused_and_not_left_out() {
     let (ca, client) = ca().await;
-    for (profile, said) in [("other-ca", "the profile is for the CA `Another CA`"), ("staple", "has `mustStaple`")] {
-        let name = format!("{profile}.site.test");
-        let account = device(&ca, &client, profile, profile, &[&name]).await;
-        let order = Order::new(&account, &json!({ "identifiers": identifiers(&[&name]) })).await;
-        let answer = order.finalize(&account, &csr(&[&name], &KeyPair::generate().unwrap())).await;
-        let answer: Value = answer.expect(profile, 400, "invalidProfile").json();
-        assert!(answer["detail"].as_str().unwrap().contains(said), "{answer:#}");
-    }
+    let (profile, names) = ("other-ca", ["other-ca.site.test"]);
+    let account = device(&ca, &client, profile, profile, &names).await;
+    let order = Order::new(&account, &json!({ "identifiers": identifiers(&names) })).await;
+    let answer = order.finalize(&account, &csr(&names, &KeyPair::generate().unwrap())).await;
+    let answer: Value = answer.expect(profile, 400, "invalidProfile").json();
+    assert!(answer["detail"].as_str().unwrap().contains("the profile is for the CA `Another CA`"), "{answer:#}");
     assert_eq!(ca.certificates().await.len(), 0, "nothing was issued");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_that_have_to_staple_are_told_so_in_their_certificate() {
+    let (ca, client) = ca().await;
+    let names = ["staple.site.test"];
+    let account = device(&ca, &client, "staple", "staple", &names).await;
+    let order = Order::new(&account, &json!({ "identifiers": identifiers(&names) })).await;
+    let done =
+        order.finalize(&account, &csr(&names, &KeyPair::generate().unwrap())).await.expect("staple", 200, "").json();
+    let chain = account.get(done["certificate"].as_str().unwrap()).await.expect("CRT-1", 200, "").text().to_owned();
+    let der = leaf(&chain);
+    let certificate = X509Certificate::from_der(&der).unwrap().1;
+    // status_request, 5, is the one feature that stands there (RFC 7633)
+    let feature = certificate.extensions().iter().find(|one| one.oid.to_id_string() == "1.3.6.1.5.5.7.1.24");
+    assert_eq!(feature.map(|one| one.value), Some(&[0x30, 3, 2, 1, 5][..]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
