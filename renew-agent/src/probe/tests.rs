@@ -3,11 +3,22 @@ use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::server::WebPkiClientVerifier;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
 
-type Shared = Arc<Mutex<Option<Arc<ServerConfig>>>>;
+/// What a server shows now, and that it has shown something.
+struct Shown {
+    config: Mutex<Option<Arc<ServerConfig>>>,
+    once: Notify,
+}
+
+type Shared = Arc<Shown>;
+
+fn shown(config: Option<Arc<ServerConfig>>) -> Shared {
+    Arc::new(Shown { config: Mutex::new(config), once: Notify::new() })
+}
 
 struct Site {
     ca: CertifiedIssuer<'static, KeyPair>,
@@ -54,9 +65,10 @@ async fn serve(shared: Shared) -> (tokio::task::JoinSet<()>, Probe) {
     tasks.spawn(async move {
         loop {
             let (tcp, _) = listener.accept().await.unwrap();
-            let config = shared.lock().unwrap().clone();
+            let config = shared.config.lock().unwrap().clone();
             if let Some(config) = config {
                 let _ = TlsAcceptor::from(config).accept(tcp).await;
+                shared.once.notify_one();
             }
         }
     });
@@ -73,7 +85,7 @@ async fn the_leaf_is_seen_even_where_client_certificates_are_demanded() {
     for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
         for client_auth in [false, true] {
             let (config, leaf) = site.leaf(client_auth, version);
-            let (_tasks, probe) = serve(Arc::new(Mutex::new(Some(config)))).await;
+            let (_tasks, probe) = serve(shown(Some(config))).await;
             let seen = probe.presented().await;
             assert_eq!(seen.leaves, BTreeMap::from([(leaf, 3)]), "{version:?} {client_auth}: {seen:?}");
             assert_eq!(seen.verdict(&leaf), Verdict::New);
@@ -86,11 +98,11 @@ async fn waiting_ends_as_soon_as_the_new_leaf_is_there() {
     let site = Site::new();
     let (old, _) = site.leaf(true, &rustls::version::TLS13);
     let (new, leaf) = site.leaf(true, &rustls::version::TLS13);
-    let shared: Shared = Arc::new(Mutex::new(Some(old)));
+    let shared = shown(Some(old));
     let (_tasks, probe) = serve(shared.clone()).await;
     let swap = async {
-        tokio::time::sleep(Duration::from_millis(150)).await;
-        *shared.lock().unwrap() = Some(new);
+        shared.once.notified().await;
+        *shared.config.lock().unwrap() = Some(new);
     };
     let started = Instant::now();
     let (verdict, ()) = tokio::join!(probe.wait_for(&leaf, settle(60_000, 60_000)), swap);
@@ -102,14 +114,14 @@ async fn waiting_ends_as_soon_as_the_new_leaf_is_there() {
 async fn the_old_leaf_is_no_silence() {
     let site = Site::new();
     let (old, presented) = site.leaf(false, &rustls::version::TLS13);
-    let (_tasks, probe) = serve(Arc::new(Mutex::new(Some(old)))).await;
+    let (_tasks, probe) = serve(shown(Some(old))).await;
     let verdict = probe.wait_for(&[7; 32], settle(300, 1)).await;
     assert_eq!(verdict, Verdict::Old { presented: BTreeSet::from([presented]) });
 }
 
 #[tokio::test]
 async fn a_service_that_hangs_up_or_is_gone_is_silent_before_the_deadline() {
-    let (tasks, probe) = serve(Arc::new(Mutex::new(None))).await;
+    let (tasks, probe) = serve(shown(None)).await;
     let started = Instant::now();
     let Verdict::Silent { reason } = probe.wait_for(&[7; 32], settle(60_000, 200)).await else { panic!("silent") };
     assert!(reason.contains("TLS handshake failed"), "{reason}");
@@ -154,7 +166,7 @@ async fn a_leaf_without_its_key_does_not_count() {
         Arc::new(config)
     };
     drop(other);
-    let (_tasks, probe) = serve(Arc::new(Mutex::new(Some(torn)))).await;
+    let (_tasks, probe) = serve(shown(Some(torn))).await;
     let seen = probe.presented().await;
     assert!(seen.leaves.is_empty(), "{seen:?}");
     assert!(!seen.failures.is_empty());
@@ -164,7 +176,7 @@ async fn a_leaf_without_its_key_does_not_count() {
 async fn the_presented_chain_is_judged_against_the_roots() {
     let (site, stranger) = (Site::new(), Site::new());
     let (config, _) = site.leaf(false, &rustls::version::TLS13);
-    let (_tasks, probe) = serve(Arc::new(Mutex::new(Some(config)))).await;
+    let (_tasks, probe) = serve(shown(Some(config))).await;
     let seen = probe.presented().await;
     let chain = seen.chains.first().unwrap();
     let now = Timestamp::parse_rfc3339("2026-06-01T00:00:00Z").unwrap();
