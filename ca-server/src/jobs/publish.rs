@@ -18,7 +18,7 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// What is revoked within so long of each other comes onto one list. A publication that takes longer is followed by as long
 /// a pause: revocations that never end must not keep a core busy.
-const GATHER: Duration = Duration::from_millis(200);
+const GATHER: Duration = Duration::from_millis(150);
 
 /// How long a replica leaves a revocation to the one it was made at.
 const OTHERS: Duration = Duration::from_secs(2);
@@ -28,12 +28,20 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Default)]
 struct Pace {
-    /// What the last publication took.
-    took: Duration,
+    /// When the last publication has rested as long as it took.
+    rested_at: Option<Instant>,
     /// Since when this process knows of what another one was told of.
     seen: BTreeMap<IssuerId, Instant>,
     failures: u32,
     again_at: Option<Instant>,
+}
+
+impl Pace {
+    /// When what was revoked now is to be published.
+    fn next(&self) -> Instant {
+        let gathered = Instant::now() + GATHER;
+        self.rested_at.map_or(gathered, |rested_at| rested_at.max(gathered))
+    }
 }
 
 /// Runs until shutdown.
@@ -55,7 +63,7 @@ pub async fn run(ctx: Arc<Context>, tasks: Tasks) {
         };
         if is_told {
             tokio::select! {
-                () = tokio::time::sleep(GATHER.max(pace.took)) => {}
+                () = tokio::time::sleep_until(pace.next()) => {}
                 () = shutdown.cancelled() => return,
             }
         }
@@ -82,7 +90,7 @@ async fn turn(ctx: &Context, pace: &mut Pace, is_told: bool) -> Result<(), FlowE
         }
         let begun = Instant::now();
         crl::publish(ctx, issuer, occasion).await?;
-        pace.took = begun.elapsed();
+        pace.rested_at = Some(Instant::now() + begun.elapsed());
     }
     (pace.failures, pace.again_at) = (0, None);
     Ok(())
