@@ -9,7 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::app::{self, App, BuildError};
 use crate::config::Config;
-use crate::flows::recovery;
+use crate::flows::{crl, recovery};
 use crate::folder_lock::FolderLock;
 use crate::http::Http;
 use crate::root_crl_watch::RootCrlWatch;
@@ -112,6 +112,7 @@ pub async fn serve(
     tasks.spawn(jobs::run_ocsp(Arc::clone(&http.ctx), tasks.clone()));
     tasks.spawn(jobs::run_pruning(Arc::clone(&http.ctx), app.retention, tasks.clone()));
     tasks.spawn(app.policies.run(Arc::clone(&http.ctx), hangup, tasks.clone()));
+    take_up_lists(&http).await;
     tasks.spawn(jobs::run_publication(Arc::clone(&http.ctx), tasks.clone()));
     tasks.spawn(jobs::run_schedule(Arc::clone(&http.ctx), app.chores, tasks.clone()));
     http.ready.set(true);
@@ -137,6 +138,7 @@ pub async fn run_responder(dir: &Path) -> Result<(), BuildError> {
     tasks.spawn(serve_plain(operations, app::operations_router(&http), tasks.clone()));
     tasks.spawn(jobs::run_denied(Arc::clone(&http.ctx), tasks.clone()));
     tasks.spawn(jobs::run_ocsp(Arc::clone(&http.ctx), tasks.clone()));
+    take_up_lists(&http).await;
     tasks.spawn(watch_responder(Arc::clone(&http), app.root_crl, tasks.clone()));
     let shutdown = wait_for_end()?;
     tracing::info!("answering relying parties; nothing else is done here");
@@ -145,12 +147,20 @@ pub async fn run_responder(dir: &Path) -> Result<(), BuildError> {
     end(&http).await
 }
 
+/// Lists that are published are served from the first request on.
+async fn take_up_lists(http: &Http) {
+    if let Err(error) = crl::take_up(&http.ctx).await {
+        tracing::warn!(%error, "the revocation lists in the database are not taken up; it is tried again");
+    }
+}
+
 /// A replica without keys is ready while it has a certificate to answer with.
 async fn watch_responder(http: Arc<Http>, root_crl: RootCrlWatch, tasks: Tasks) {
     let shutdown = tasks.shutdown();
     while !shutdown.is_cancelled() {
         http.ready.set(http.ctx.ocsp.can_sign(http.ctx.now()));
         root_crl.look(&http.ctx);
+        take_up_lists(&http).await;
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
             () = shutdown.cancelled() => {}

@@ -99,6 +99,7 @@ impl CaMaterial {
             ca_urls: bases(&addresses.ca_urls).iter().map(|base| authority::ca_url(base, id)).collect(),
             crl_base: crl_bases.next().unwrap_or_default(),
             crl_mirrors: crl_bases.collect(),
+            has_deltas: config.crl.deltas,
             ocsp_urls: bases(&addresses.ocsp_urls).iter().map(|base| format!("{base}/ocsp")).collect(),
         };
         let crl = root_crl(&config.ca.root.crl, &root)?;

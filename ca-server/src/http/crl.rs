@@ -29,7 +29,7 @@ use crate::flows::crl::{self, Published};
 /// The longest that caches keep a list: a revocation is to be seen soon.
 const FRESH: Duration = Duration::from_secs(60);
 
-/// What is compressed, once a list, or encoded in PEM: longer lists go as they are.
+/// What is compressed, once a list: longer ones go as they are.
 const MOST: usize = 16 * 1024 * 1024;
 
 /// The routes of lists.
@@ -249,8 +249,17 @@ fn gzip(der: &[u8]) -> Option<Arc<Vec<u8>>> {
     encoder.write_all(der).and_then(|()| encoder.finish()).ok().map(Arc::new)
 }
 
+/// PEM, made while it is sent: of a long list there is never more than a piece beside the list itself.
 fn text(crl: &Crl) -> Body {
-    pem::encode(pem::CRL, crl.der()).into()
+    const LINES: usize = 1024 * pem::LINE_OCTETS;
+    let der = crl.shared_der();
+    let body = (0..der.len().div_ceil(LINES)).map(move |piece| {
+        let start = piece.saturating_mul(LINES);
+        let end = start.saturating_add(LINES).min(der.len());
+        pem::lines(der.get(start..end).unwrap_or_default())
+    });
+    let whole = std::iter::once(pem::begin(pem::CRL)).chain(body).chain(std::iter::once(pem::end(pem::CRL)));
+    Body::from_stream(futures_util::stream::iter(whole.map(Ok::<_, std::convert::Infallible>)))
 }
 
 /// The same bytes, not a copy.

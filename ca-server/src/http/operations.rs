@@ -59,7 +59,7 @@ fn denied_detail(http: &Http) -> Result<String, String> {
 
 /// Lists that cannot be published keep no certificate from being issued either.
 fn crl_detail(http: &Http) -> String {
-    http.ctx.crls.troubles().iter().map(|what| format!("crl: {what}\n")).collect()
+    http.ctx.crls.troubles.lines().iter().map(|what| format!("crl: {what}\n")).collect()
 }
 
 async fn metrics(State(http): State<Arc<Http>>) -> Response {

@@ -74,14 +74,16 @@ async fn turn(ctx: &Context, pace: &mut Pace, is_told: bool) -> Result<(), FlowE
     let due = match crl::look(ctx).await {
         Ok(due) => due,
         Err(error) => {
-            crl::report(ctx, Part::Publish, Err(error.to_string())).await;
+            crl::report(ctx, Part::Publish, None, Err(error.to_string())).await;
             return Err(error);
         }
     };
+    crl::report(ctx, Part::Publish, None, Ok(())).await;
     pace.seen.retain(|issuer, _| due.iter().any(|(other, _)| other == issuer));
     if pace.again_at.is_some_and(|at| Instant::now() < at) {
         return Ok(());
     }
+    let mut first = Ok(());
     for (issuer, occasion) in due {
         let is_others = occasion == Occasion::Changed && !is_told && !ctx.owns_database();
         let seen = *pace.seen.entry(issuer).or_insert_with(Instant::now);
@@ -89,9 +91,11 @@ async fn turn(ctx: &Context, pace: &mut Pace, is_told: bool) -> Result<(), FlowE
             continue;
         }
         let begun = Instant::now();
-        crl::publish(ctx, issuer, occasion).await?;
+        // what fails for one issuer keeps no other one waiting
+        first = first.and(crl::publish(ctx, issuer, occasion).await);
         pace.rested_at = Some(Instant::now() + begun.elapsed());
     }
+    first?;
     (pace.failures, pace.again_at) = (0, None);
     Ok(())
 }

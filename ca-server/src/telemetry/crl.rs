@@ -26,10 +26,12 @@ pub enum Part {
     Folder,
     /// The high-water marks.
     Marks,
+    /// The clock, when lists are dated after it.
+    Clock,
 }
 
 impl Part {
-    const ALL: [Self; 4] = [Self::Publish, Self::Key, Self::Folder, Self::Marks];
+    const ALL: [Self; 5] = [Self::Publish, Self::Key, Self::Folder, Self::Marks, Self::Clock];
 
     /// The word for it.
     pub const fn as_str(self) -> &'static str {
@@ -38,6 +40,7 @@ impl Part {
             Self::Key => "key",
             Self::Folder => "folder",
             Self::Marks => "marks",
+            Self::Clock => "clock",
         }
     }
 }
@@ -93,10 +96,10 @@ impl CrlMetrics {
         self.publications.add(&format!("occasion=\"{occasion}\""));
     }
 
-    /// How a part of publication went.
-    pub fn went(&self, part: Part, well: bool) {
-        locked(&self.failing).insert(part, !well);
-        if !well {
+    /// How a part of publication went just now, and whether it goes well for all issuers.
+    pub fn went(&self, part: Part, is_well: bool, goes_well: bool) {
+        locked(&self.failing).insert(part, !goes_well);
+        if !is_well {
             self.failures.add(&format!("part=\"{}\"", part.as_str()));
         }
     }
@@ -130,7 +133,7 @@ impl CrlMetrics {
         self.failures.render(
             out,
             "pilotlight_crl_publication_failures_total",
-            "What did not go well, by part: publish, key, folder, marks.",
+            "What did not go well, by part: publish, key, folder, marks, clock.",
         );
         header(out, "pilotlight_crl_publication_failing", "gauge", "1 while that part does not go well.");
         let failing = locked(&self.failing).clone();

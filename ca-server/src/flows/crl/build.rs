@@ -16,7 +16,7 @@ const PAGE: u32 = 5000;
 /// What is to be signed.
 pub(super) struct Draft {
     pub(super) built: Vec<Built>,
-    /// The oldest revocation that is on none of the lists before.
+    /// When the oldest change was made that none of the lists before has.
     pub(super) oldest: Option<Timestamp>,
 }
 
@@ -59,7 +59,7 @@ pub(super) async fn build(ctx: &Context, authority: &Authority, occasion: Occasi
             lasts.extend(of_issuer(crls::list(tx).await?, issuer).map(|record| (record.shard, record)));
             let covered = lasts.get(&None).map_or(0, |last| last.covers);
             let changed = revocations::shards_since(tx, issuer, covered).await?;
-            let oldest = revocations::oldest_since(tx, issuer, covered).await?;
+            let oldest = revocations::waiting_since(tx, issuer, covered).await?.oldest;
             let mut sheets = BTreeMap::new();
             for shard in pass.scopes(&lasts, &changed) {
                 sheets.insert(shard, Sheet::begin(&pass, shard, lasts.remove(&shard), covers)?);
@@ -113,7 +113,7 @@ impl Sheet {
         let record = pass.record(shard, last.as_ref(), covers);
         let own = Scheduled { number: record.number, at: record.this_update, covers };
         let base = last.as_ref().map(|last| last.scheduled).filter(|base| base.number > 0).unwrap_or(own);
-        let freshest = if pass.settings.deltas { vec![pass.authority.delta_url(shard)] } else { Vec::new() };
+        let freshest = if pass.settings.deltas { pass.authority.delta_urls(shard) } else { Vec::new() };
         let fresh = last.as_ref().map_or(0, |last| last.covers);
         let expected = last.as_ref().map_or(0, |last| last.entries) + covers.saturating_sub(fresh);
         let head = |kind| CrlHead {
@@ -175,7 +175,7 @@ impl Pass {
             (Occasion::Changed | Occasion::Asked, Some(last)) => last.scheduled,
             _ => Scheduled { number, at: this_update, covers },
         };
-        let mut urls: Vec<String> = shard.map(|_| self.authority.url(shard)).into_iter().collect();
+        let mut urls = shard.map_or_else(Vec::new, |_| self.authority.urls(shard));
         let earlier = last.map_or(&[][..], |last| &last.urls).iter().filter(|url| !urls.contains(url));
         let earlier: Vec<String> = earlier.cloned().collect();
         urls.extend(earlier);

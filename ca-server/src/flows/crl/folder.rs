@@ -41,6 +41,15 @@ impl Folder {
         Self { path, written: Arc::default() }
     }
 
+    /// Whether everything is there, as far as this process wrote it.
+    pub(super) fn has(&self, lists: &[Arc<Published>]) -> bool {
+        let Ok(written) = self.written.try_lock() else { return false };
+        let is_there = |list: &Published, (name, _): (String, &[u8])| {
+            written.get(&name).is_some_and(|number| *number >= list.record.number)
+        };
+        lists.iter().all(|list| files(list).into_iter().all(|file| is_there(list, file)))
+    }
+
     /// Writes the files that are older than these lists, and then the index.
     pub(super) fn write(&self, lists: &[Arc<Published>]) -> Result<(), String> {
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
@@ -60,12 +69,19 @@ impl Folder {
                 written.insert(name, list.record.number);
                 is_changed = true;
             }
+            if list.delta.is_none() {
+                // one that was written while there were deltas would run out beside the list
+                let _ = std::fs::remove_file(self.path.join(name(list, "-delta")));
+            }
         }
         if is_changed {
             let index: Vec<Line<'_>> = lists.iter().flat_map(|list| lines(list)).collect();
             let text = serde_json::to_vec_pretty(&index).map_err(|error| error.to_string())?;
             let path = self.path.join(INDEX);
-            put(&path, &text).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+            put(&path, &text).map_err(|error| {
+                written.clear();
+                format!("cannot write {}: {error}; check the space and the rights on that folder", path.display())
+            })?;
         }
         Ok(())
     }

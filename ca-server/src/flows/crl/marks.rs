@@ -12,7 +12,8 @@ use signer::durable::{self, Existing};
 use store::crls::CrlRecord;
 use store::revocations;
 
-use super::{Context, FlowError, append};
+use super::trouble::append;
+use super::{Context, FlowError};
 use crate::flows::record::{With, event};
 use crate::telemetry::crl::Part;
 
@@ -23,9 +24,16 @@ const REVOCATIONS: &str = "revocation";
 #[derive(Debug)]
 pub struct Marks {
     path: PathBuf,
-    values: Mutex<BTreeMap<String, u64>>,
+    values: Mutex<Values>,
     /// Whether the log and the audit log tell already that the database is behind.
     is_told: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Values {
+    marks: BTreeMap<String, u64>,
+    /// Whether the file knows less than this.
+    is_owed: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -56,25 +64,42 @@ impl Marks {
                 document.marks
             }
         };
+        let values = Values { marks: values, is_owed: false };
         Ok(Self { path, values: Mutex::new(values), is_told: AtomicBool::new(false) })
     }
 
-    /// Remembers a number before it can be forgotten elsewhere.
-    pub(super) fn raise(&self, name: String, number: u64) -> Result<(), String> {
+    /// Remembers numbers before they can be forgotten elsewhere. What could not be written is written the next time.
+    pub(super) fn raise(&self, numbers: impl IntoIterator<Item = (String, u64)>) -> Result<(), String> {
         let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
-        if values.get(&name).is_some_and(|mark| *mark >= number) {
+        for (name, number) in numbers {
+            if values.marks.get(&name).is_none_or(|mark| *mark < number) {
+                values.marks.insert(name, number);
+                values.is_owed = true;
+            }
+        }
+        if !values.is_owed {
             return Ok(());
         }
-        values.insert(name, number);
-        let document = Document { version: 1, marks: values.clone() };
+        let document = Document { version: 1, marks: values.marks.clone() };
         let text = serde_json::to_vec_pretty(&document).map_err(|error| error.to_string())?;
         let path = &self.path;
-        durable::write(path, &text, 0o600, Existing::Replace)
-            .map_err(|error| format!("cannot write the high-water marks in {}: {error}", path.display()))
+        durable::write(path, &text, 0o600, Existing::Replace).map_err(|error| {
+            format!(
+                "cannot write the high-water marks in {}: {error}; check the space and the rights on that folder",
+                path.display()
+            )
+        })?;
+        values.is_owed = false;
+        Ok(())
     }
 
     fn get(&self, name: &str) -> u64 {
-        self.values.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied().unwrap_or(0)
+        self.values.lock().unwrap_or_else(PoisonError::into_inner).marks.get(name).copied().unwrap_or(0)
+    }
+
+    /// Whether a newer list than this was published.
+    pub(super) fn is_beyond(&self, record: &CrlRecord) -> bool {
+        self.get(&scope(record.issuer, record.shard)) > record.number
     }
 
     /// The marks of an issuer's lists.
@@ -85,7 +110,7 @@ impl Marks {
             "" => Some((None, *number)),
             shard => Some((Some(shard.strip_prefix('/')?.parse().ok()?), *number)),
         };
-        values.iter().filter_map(of).collect()
+        values.marks.iter().filter_map(of).collect()
     }
 }
 
@@ -100,8 +125,7 @@ pub(super) struct Standing {
 /// Notices a database that knows less than was published. The numbers of revocations jump ahead at once.
 pub(super) async fn hold_against(ctx: &Context, records: &[CrlRecord], head: u64) -> Result<Standing, FlowError> {
     let marks = &ctx.crls.marks;
-    let behind = records.iter().filter(|record| marks.get(&scope(record.issuer, record.shard)) > record.number);
-    let behind: Vec<&CrlRecord> = behind.collect();
+    let behind: Vec<&CrlRecord> = records.iter().filter(|record| marks.is_beyond(record)).collect();
     let mark = marks.get(REVOCATIONS);
     if behind.is_empty() && mark <= head {
         marks.is_told.store(false, Ordering::Relaxed);
@@ -138,7 +162,7 @@ async fn tell(ctx: &Context, known: u64, marked: u64) {
 }
 
 async fn note(ctx: &Context, head: u64, behind: Vec<IssuerId>) -> Result<Standing, FlowError> {
-    let noted = ctx.crls.marks.raise(REVOCATIONS.to_owned(), head);
-    super::report(ctx, Part::Marks, noted).await;
+    let noted = ctx.crls.marks.raise([(REVOCATIONS.to_owned(), head)]);
+    super::report(ctx, Part::Marks, None, noted).await;
     Ok(Standing { head, behind })
 }

@@ -70,6 +70,6 @@ pub(super) async fn publish_crls(
     State(http): State<Arc<Http>>,
     _: Administrator,
 ) -> Result<Json<Page<CrlView>>, HttpError> {
-    let crls = crl::publish(&http.ctx, http.ctx.issuing.id, crl::Occasion::Asked).await?;
+    let crls = crl::publish_all(&http.ctx, crl::Occasion::Asked).await?;
     Ok(Json(Page { items: crls.iter().map(|crl| view::crl(&http.ctx, crl)).collect(), next: None }))
 }

@@ -26,6 +26,7 @@ static CA: LazyLock<(TestCa, IssuingCa)> = LazyLock::new(|| {
         ca_urls: vec!["http://ca.site.test/ca/x.crt".into()],
         crl_base: "http://ca.site.test".into(),
         crl_mirrors: Vec::new(),
+        has_deltas: false,
         ocsp_urls: vec!["http://ca.site.test/ocsp".into()],
     };
     (ca, issuing)

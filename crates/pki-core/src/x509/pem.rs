@@ -54,19 +54,27 @@ pub enum PemError {
     },
 }
 
+/// What a line of 64 columns holds.
+pub const LINE_OCTETS: usize = 48;
+
 /// One block: LF, 64 columns.
 pub fn encode(label: &str, der: &[u8]) -> String {
-    let text = STANDARD.encode(der);
-    let mut out = format!("-----BEGIN {label}-----\n");
-    let mut rest = text.as_str();
-    while !rest.is_empty() {
-        let (line, tail) = rest.split_at(rest.len().min(64));
-        out.push_str(line);
-        out.push('\n');
-        rest = tail;
-    }
-    out.push_str(&format!("-----END {label}-----\n"));
-    out
+    [begin(label), lines(der), end(label)].concat()
+}
+
+/// The line before a block.
+pub fn begin(label: &str) -> String {
+    format!("-----BEGIN {label}-----\n")
+}
+
+/// The lines of a block, or of a part of it that has a multiple of [`LINE_OCTETS`].
+pub fn lines(der: &[u8]) -> String {
+    der.chunks(LINE_OCTETS).flat_map(|line| [STANDARD.encode(line), "\n".to_owned()]).collect()
+}
+
+/// The line behind a block.
+pub fn end(label: &str) -> String {
+    format!("-----END {label}-----\n")
 }
 
 /// A certificate as PEM.

@@ -220,11 +220,25 @@ pub async fn shards_since(tx: &mut Tx<'_>, issuer: IssuerId, number: u64) -> Res
     rows.into_iter().map(|row| row.fields(TABLE).u32()).collect()
 }
 
-/// When the oldest of an issuer's revocations after `number` was made, if there is one.
-pub async fn oldest_since(tx: &mut Tx<'_>, issuer: IssuerId, number: u64) -> Result<Option<Timestamp>, StoreError> {
-    let sql = "SELECT MIN(revoked_at) FROM revocation WHERE number > $2 AND issuer_id = $1";
-    let row = tx.row(sql, &[Value::text(issuer), stored(number)?.into()]).await?;
-    row.map(|row| row.fields(TABLE).maybe_time()).transpose().map(Option::flatten)
+/// What a list does not have yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Waiting {
+    /// How many changes.
+    pub count: u64,
+    /// When the oldest of them was made. A hold that becomes permanent keeps its date and is on a list already: it does not
+    /// count here.
+    pub oldest: Option<Timestamp>,
+}
+
+/// What changed of an issuer's certificates after `number`.
+pub async fn waiting_since(tx: &mut Tx<'_>, issuer: IssuerId, number: u64) -> Result<Waiting, StoreError> {
+    let sql = "SELECT COUNT(*), MIN(CASE WHEN first_crl IS NULL THEN revoked_at END) FROM revocation \
+               WHERE number > $2 AND issuer_id = $1";
+    let Some(row) = tx.row(sql, &[Value::text(issuer), stored(number)?.into()]).await? else {
+        return Ok(Waiting::default());
+    };
+    let mut fields = row.fields(TABLE);
+    Ok(Waiting { count: self::number(&mut fields)?, oldest: fields.maybe_time()? })
 }
 
 /// Remembers the complete list on which those first stand that changed after `from` and up to `to`.

@@ -124,14 +124,17 @@ async fn the_first_list_of_each_is_remembered(store: &Store) {
     let shards =
         async |number: u64| read(store, async move |tx| revocations::shards_since(tx, mine, number).await).await;
     assert_eq!((shards(0).await, shards(1).await, shards(4).await), (vec![0, 1, 3], vec![1, 3], vec![]));
-    let oldest =
-        async |number: u64| read(store, async move |tx| revocations::oldest_since(tx, mine, number).await).await;
-    assert_eq!((oldest(0).await, oldest(4).await), (Some(at(5)), None));
+    let waiting = async |number: u64| {
+        let waiting = read(store, async move |tx| revocations::waiting_since(tx, mine, number).await).await;
+        (waiting.count, waiting.oldest)
+    };
+    assert_eq!((waiting(0).await, waiting(4).await), ((3, Some(at(5))), (0, None)));
     let mark = async |from: u64, to: u64, number: u64| {
         let crl = FirstCrl { number, at: at(20) };
         write(store, async move |tx| revocations::mark_first(tx, mine, (from, to), crl).await).await.unwrap()
     };
     assert_eq!((mark(0, 3, 77).await, mark(0, 9, 78).await), (2, 1));
+    assert_eq!(waiting(0).await, (3, None), "what is on a list already does not wait since it was revoked");
     let mut first = Vec::new();
     for record in &records {
         first.push(find(store, record).await.unwrap().first_crl.map(|crl| crl.number));

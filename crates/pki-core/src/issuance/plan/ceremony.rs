@@ -112,7 +112,7 @@ pub fn plan_intermediate(request: IntermediateRequest<'_>) -> Result<Planned, Pl
         public_key: request.public_key,
         serial: &request.serial,
         longest_life: not_after.since(not_before),
-        addresses: Addresses { ca: request.ca_urls, ocsp: &[], crl: request.crl_urls },
+        addresses: Addresses { ca: request.ca_urls, ocsp: &[], crl: request.crl_urls, freshest: &[] },
         role: Role::Ca { path_len: Some(0), name_constraints: request.name_constraints },
     };
     finish(&parts, &expected, signature_algorithm, (not_before, not_after))

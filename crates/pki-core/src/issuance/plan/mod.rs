@@ -45,6 +45,8 @@ pub struct IssuingCa {
     pub crl_base: String,
     /// The same for further places where its lists are: each adds an address to the one of [`IssuingCa::crl_url`].
     pub crl_mirrors: Vec<String>,
+    /// Whether there are deltas to its lists: leaves name them then (CRL-8).
+    pub has_deltas: bool,
     /// OCSP responders (`http://`), if any.
     pub ocsp_urls: Vec<String>,
 }
@@ -52,21 +54,35 @@ pub struct IssuingCa {
 impl IssuingCa {
     /// The address of a CRL shard: the same bytes in leaves and in the CRL itself (CRL-3).
     pub fn crl_url(&self, shard: u32) -> String {
-        self.crl_url_at(&self.crl_base, shard)
+        list_url(&self.crl_base, self.id, Some(shard), "")
     }
 
     /// All addresses of a CRL shard, the first being [`IssuingCa::crl_url`].
     pub fn crl_urls(&self, shard: u32) -> Vec<String> {
-        let bases = std::iter::once(&self.crl_base).chain(&self.crl_mirrors);
-        bases.map(|base| self.crl_url_at(base, shard)).collect()
+        self.list_urls(Some(shard), "")
     }
 
-    fn crl_url_at(&self, base: &str, shard: u32) -> String {
-        format!("{}/crl/{}/{shard}.crl", base.trim_end_matches('/'), self.id)
+    /// All addresses of the delta to the list of a shard, or to the complete list.
+    pub fn delta_urls(&self, shard: Option<u32>) -> Vec<String> {
+        self.list_urls(shard, "-delta")
+    }
+
+    fn list_urls(&self, shard: Option<u32>, suffix: &str) -> Vec<String> {
+        let bases = std::iter::once(&self.crl_base).chain(&self.crl_mirrors);
+        bases.map(|base| list_url(base, self.id, shard, suffix)).collect()
     }
 
     fn with_chain(&self) -> impl Iterator<Item = &Certificate> + Clone {
         std::iter::once(&self.certificate).chain(&self.chain)
+    }
+}
+
+/// The address of a list of an issuer below `base`: of a shard or of the complete one, with `-delta` of the delta to it.
+pub fn list_url(base: &str, issuer: IssuerId, shard: Option<u32>, suffix: &str) -> String {
+    let base = base.trim_end_matches('/');
+    match shard {
+        Some(shard) => format!("{base}/crl/{issuer}/{shard}{suffix}.crl"),
+        None => format!("{base}/crl/{issuer}{suffix}.crl"),
     }
 }
 
@@ -267,7 +283,12 @@ pub fn plan(ca: &IssuingCa, request: PlanRequest<'_>) -> Result<Planned, PlanErr
         public_key: request.public_key,
         serial: &request.serial,
         longest_life: profile.lifetime,
-        addresses: Addresses { ca: &ca.ca_urls, ocsp: &addresses.ocsp, crl: &addresses.crl },
+        addresses: Addresses {
+            ca: &ca.ca_urls,
+            ocsp: &addresses.ocsp,
+            crl: &addresses.crl,
+            freshest: &addresses.freshest,
+        },
         role: Role::Leaf {
             identifiers: approved.identifiers(),
             usages: &profile.extended_key_usage,
@@ -303,16 +324,18 @@ fn check_issuer(ca: &IssuingCa, profile: &Profile) -> Result<(), PlanError> {
 /// The addresses of revocation that are written.
 struct Written {
     crl: Vec<String>,
+    freshest: Vec<String>,
     ocsp: Vec<String>,
 }
 
 impl Written {
     fn new(ca: &IssuingCa, request: &PlanRequest<'_>) -> Result<Self, PlanError> {
         let rules = &request.approved.profile().revocation;
-        let mut written = Self { crl: Vec::new(), ocsp: Vec::new() };
+        let mut written = Self { crl: Vec::new(), freshest: Vec::new(), ocsp: Vec::new() };
         if rules.crl && !ca.crl_base.is_empty() {
             written.crl = ca.crl_urls(request.shard);
             written.crl.extend_from_slice(&rules.crl_mirrors);
+            written.freshest = if ca.has_deltas { ca.delta_urls(Some(request.shard)) } else { Vec::new() };
         }
         if rules.ocsp {
             written.ocsp = [&ca.ocsp_urls[..], &rules.ocsp_responders].concat();
@@ -343,6 +366,7 @@ fn leaf_extensions(
     ];
     extensions.extend(tbs::authority_information(&ca.ca_urls, &addresses.ocsp)?);
     extensions.extend(tbs::crl_distribution_points(&addresses.crl)?);
+    extensions.extend(tbs::freshest_crl(&addresses.freshest)?);
     if profile.revocation.must_staple {
         extensions.push(tbs::must_staple()?);
     }

@@ -115,6 +115,7 @@ mod tests {
             ca_urls: vec!["http://ca.site.test/ca/1.crt".to_owned()],
             crl_base: "http://ca.site.test".to_owned(),
             crl_mirrors: Vec::new(),
+            has_deltas: false,
             ocsp_urls: vec!["http://ca.site.test/ocsp".to_owned()],
         }
     }

@@ -222,6 +222,12 @@ pub(crate) fn crl_distribution_points(urls: &[String]) -> der::Result<Option<Ext
     extension(oid::ID_CE_CRL_DISTRIBUTION_POINTS, false, CrlDistributionPoints(vec![point])).map(Some)
 }
 
+/// Where the delta to the list of those is (RFC 5280 section 4.2.1.15): the same syntax under another name, never critical.
+pub(crate) fn freshest_crl(urls: &[String]) -> der::Result<Option<Extension>> {
+    let points = crl_distribution_points(urls)?;
+    Ok(points.map(|points| Extension { extn_id: oid::ID_CE_FRESHEST_CRL, ..points }))
+}
+
 fn uri(url: &str) -> der::Result<GeneralName> {
     Ok(GeneralName::UniformResourceIdentifier(Ia5String::new(url)?))
 }

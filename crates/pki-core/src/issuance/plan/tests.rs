@@ -40,6 +40,7 @@ fn issuing(ca: &TestCa) -> IssuingCa {
         ca_urls: vec!["http://ca.site.test/ca/x.crt".into()],
         crl_base: "http://ca.site.test/".into(),
         crl_mirrors: Vec::new(),
+        has_deltas: false,
         ocsp_urls: vec!["http://ca.site.test/ocsp".into()],
     }
 }
@@ -272,6 +273,7 @@ fn x5_2_and_3_and_p0_12_imported_cas_issue_leaves_that_openssl_verifies() {
             ca_urls: Vec::new(),
             crl_base: String::new(),
             crl_mirrors: Vec::new(),
+            has_deltas: false,
             ocsp_urls: Vec::new(),
             certificate,
         };

@@ -50,6 +50,8 @@ pub struct Addresses<'a> {
     pub ocsp: &'a [String],
     /// CRLs.
     pub crl: &'a [String],
+    /// Deltas to them.
+    pub freshest: &'a [String],
 }
 
 /// What kind of certificate.

@@ -14,6 +14,7 @@ use crate::x509::key::KeyAlgorithm;
 use crate::x509::lint::names::{
     above_constraints, common_name, name_criticality, name_shape, names, own_constraints, subject,
 };
+use crate::x509::lint::view::FRESHEST_CRL;
 use crate::x509::lint::{Facts, Role, Rule};
 
 const fn rule(id: &'static str, sentence: &'static str, holds: fn(&Facts<'_>) -> bool) -> Rule {
@@ -97,6 +98,11 @@ pub const RULES: &[Rule] = &[
         information,
     ),
     rule("X5-11.crl", "CRL distribution points are not critical and hold the addresses of this CA, `http://`", crl),
+    rule(
+        "CRL-8.freshest",
+        "where the delta to its list is stands there if and only if there are deltas, not critical",
+        freshest,
+    ),
     rule("X5-12.once", "each extension stands there once", |facts| facts.tbs.extensions_map().is_ok()),
     rule("X5-12.known", "there are no extensions but those of the profile, and none is empty", known),
     rule("X5-12.plain", "there are no unique identifiers and no bytes that nobody reads", plain),
@@ -277,6 +283,12 @@ fn crl(facts: &Facts<'_>) -> bool {
         && facts.is_critical(&oid::OID_X509_EXT_CRL_DISTRIBUTION_POINTS) != Some(true)
 }
 
+fn freshest(facts: &Facts<'_>) -> bool {
+    let found = facts.delta_addresses();
+    found.is_some_and(|found| same(&found, facts.expected.addresses.freshest))
+        && facts.is_critical(&FRESHEST_CRL) != Some(true)
+}
+
 /// Plain HTTP: whoever fetches these cannot yet verify a certificate.
 fn same(found: &[&str], wanted: &[String]) -> bool {
     found == wanted && found.iter().all(|url| url.strip_prefix("http://").is_some_and(is_rest_of_url))
@@ -295,7 +307,7 @@ fn known(facts: &Facts<'_>) -> bool {
         oid::OID_PKIX_AUTHORITY_INFO_ACCESS,
         oid::OID_X509_EXT_CRL_DISTRIBUTION_POINTS,
     ];
-    let leaf = [oid::OID_X509_EXT_EXTENDED_KEY_USAGE, oid::OID_X509_EXT_SUBJECT_ALT_NAME, TLS_FEATURE];
+    let leaf = [oid::OID_X509_EXT_EXTENDED_KEY_USAGE, oid::OID_X509_EXT_SUBJECT_ALT_NAME, TLS_FEATURE, FRESHEST_CRL];
     let ca = [oid::OID_X509_EXT_NAME_CONSTRAINTS];
     let responder = [oid::OID_X509_EXT_EXTENDED_KEY_USAGE, NO_CHECK];
     let own: &[Oid<'_>] = match facts.expected.role {

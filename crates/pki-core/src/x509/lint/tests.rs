@@ -119,7 +119,7 @@ impl Case {
                 public_key: &self.key.public,
                 serial: &self.serial,
                 longest_life: DAY,
-                addresses: Addresses { ca: &self.urls[0], ocsp: &self.urls[1], crl: &self.urls[2] },
+                addresses: Addresses { ca: &self.urls[0], ocsp: &self.urls[1], crl: &self.urls[2], freshest: &[] },
                 role,
             },
         )

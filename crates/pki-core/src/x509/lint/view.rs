@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 
 use x509_parser::der_parser::asn1_rs::{Any, FromDer, Sequence, Utf8String};
-use x509_parser::extensions::{DistributionPointName, GeneralName, ParsedExtension, X509Extension};
+use x509_parser::extensions::{
+    CRLDistributionPoints, DistributionPointName, GeneralName, ParsedExtension, X509Extension,
+};
 use x509_parser::oid_registry as oid;
 use x509_parser::oid_registry::Oid;
 
@@ -51,15 +53,29 @@ impl<'a> Facts<'a> {
     pub(super) fn crl_addresses(&self) -> Option<Vec<&'a str>> {
         match self.parsed(&oid::OID_X509_EXT_CRL_DISTRIBUTION_POINTS) {
             None => Some(Vec::new()),
-            Some(ParsedExtension::CRLDistributionPoints(points)) => match points.points.as_slice() {
-                [point] if point.reasons.is_none() && point.crl_issuer.is_none() => match &point.distribution_point {
-                    Some(DistributionPointName::FullName(names)) => names.iter().map(uri).collect(),
-                    _ => None,
-                },
-                _ => None,
-            },
+            Some(ParsedExtension::CRLDistributionPoints(points)) => only_addresses(points),
             Some(_) => None,
         }
+    }
+
+    /// Addresses in the only distribution point of deltas; none when there is anything else in it.
+    pub(super) fn delta_addresses(&self) -> Option<Vec<&'a str>> {
+        let Some(extension) = self.extension(&FRESHEST_CRL) else { return Some(Vec::new()) };
+        let (rest, points) = CRLDistributionPoints::from_der(extension.value).ok()?;
+        if rest.is_empty() { only_addresses(&points) } else { None }
+    }
+}
+
+/// Where the delta to a list is, which the parser does not know by name: 2.5.29.46.
+pub(super) const FRESHEST_CRL: Oid<'static> = x509_parser::der_parser::asn1_rs::oid!(2.5.29.46);
+
+fn only_addresses<'a>(points: &CRLDistributionPoints<'a>) -> Option<Vec<&'a str>> {
+    let [point] = points.points.as_slice() else { return None };
+    match &point.distribution_point {
+        Some(DistributionPointName::FullName(names)) if point.reasons.is_none() && point.crl_issuer.is_none() => {
+            names.iter().map(uri).collect()
+        }
+        _ => None,
     }
 }
 

@@ -183,6 +183,7 @@ impl Responder {
             ca_urls: Vec::new(),
             crl_base: String::new(),
             crl_mirrors: Vec::new(),
+            has_deltas: false,
             ocsp_urls: Vec::new(),
         };
         let serial = crate::x509::testing::serial();

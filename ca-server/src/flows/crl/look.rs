@@ -1,0 +1,127 @@
+//! Looking at the database: what other replicas have published, and what is due here.
+
+use std::time::Duration;
+
+use pki_core::ids::IssuerId;
+use pki_core::x509::crl::{Crl, CrlError};
+use store::crls::{self, CrlRecord};
+use store::issuers;
+use store::revocations;
+
+use super::{Context, FlowError, Occasion, Published, authority, marks, report, settle, shelve};
+use crate::telemetry::crl::Part;
+
+/// How far ahead of this clock a list may be dated before that is told: clocks of replicas differ a little.
+const AHEAD: Duration = Duration::from_secs(60);
+
+/// Takes newer lists of other replicas onto the shelf, and tells what is due.
+pub async fn look(ctx: &Context) -> Result<Vec<(IssuerId, Occasion)>, FlowError> {
+    let (records, issuers, head) = ctx
+        .store
+        .read(async |tx| {
+            Ok::<_, FlowError>((crls::list(tx).await?, issuers::list(tx).await?, revocations::head(tx).await?))
+        })
+        .await?;
+    take_up_of(ctx, &records).await?;
+    let standing = marks::hold_against(ctx, &records, head).await?;
+    settle(ctx).await;
+    report(ctx, Part::Clock, None, clock(ctx, &records)).await;
+    let mut due = Vec::new();
+    for issuer in authority::signing(ctx, &issuers).await {
+        let own: Vec<&CrlRecord> = records.iter().filter(|record| record.issuer == issuer).collect();
+        if standing.behind.contains(&issuer) {
+            due.push((issuer, Occasion::Asked));
+        } else if let Some(occasion) = due_of(ctx, issuer, &own, standing.head).await? {
+            due.push((issuer, occasion));
+        }
+    }
+    Ok(due)
+}
+
+/// Takes what the database has onto the shelf, and nothing else: before anything is served, and where nothing is signed.
+pub async fn take_up(ctx: &Context) -> Result<(), FlowError> {
+    let records = ctx.store.read(async |tx| Ok::<_, FlowError>(crls::list(tx).await?)).await?;
+    take_up_of(ctx, &records).await?;
+    settle(ctx).await;
+    Ok(())
+}
+
+/// Lists that are older than what was published once, which a restored database has, are not served again.
+async fn take_up_of(ctx: &Context, records: &[CrlRecord]) -> Result<(), FlowError> {
+    for record in records {
+        let shelved = ctx.crls.shelf.number(record.issuer, record.shard);
+        if shelved.is_none_or(|shelved| shelved < record.number) && !ctx.crls.marks.is_beyond(record) {
+            fetch(ctx, record).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts on the shelf what the database has.
+async fn fetch(ctx: &Context, record: &CrlRecord) -> Result<(), FlowError> {
+    let (issuer, shard) = (record.issuer, record.shard);
+    let Some(lists) = ctx.store.scan(async move |tx| Ok::<_, FlowError>(crls::lists(tx, issuer, shard).await?)).await?
+    else {
+        return Ok(());
+    };
+    if lists.number != record.number {
+        return Ok(()); // another one came in between: the next look takes that
+    }
+    let full = Crl::from_der(lists.full).map_err(|error| damaged(record, &error))?;
+    let delta = lists.delta.map(Crl::from_der).transpose().map_err(|error| damaged(record, &error))?;
+    shelve(ctx, Published::new(record.clone(), full, delta));
+    Ok(())
+}
+
+fn damaged(record: &CrlRecord, error: &CrlError) -> FlowError {
+    FlowError::Internal(format!("the list {} of issuer {} in the database: {error}", record.number, record.issuer))
+}
+
+/// No list is dated before the last one: after a clock that was ahead, relying parties have to wait for the time of its lists.
+fn clock(ctx: &Context, records: &[CrlRecord]) -> Result<(), String> {
+    let now = ctx.now();
+    let latest = records.iter().max_by_key(|record| record.this_update);
+    match latest.filter(|record| record.this_update > now + AHEAD) {
+        Some(record) => Err(format!(
+            "the list {} of issuer {} is dated {}, and it is {} by this machine's clock: the clock was stepped back, or it \
+             was ahead when the list was made; set the clock",
+            record.number,
+            record.issuer,
+            record.this_update.rfc3339(),
+            now.rfc3339()
+        )),
+        None => Ok(()),
+    }
+}
+
+async fn due_of(ctx: &Context, issuer: IssuerId, own: &[&CrlRecord], head: u64) -> Result<Option<Occasion>, FlowError> {
+    let (now, settings) = (ctx.now(), &ctx.crls.settings);
+    let is_there = |shard: Option<u32>| own.iter().any(|record| record.shard == shard);
+    let wanted = if issuer == ctx.issuing.id { settings.shards } else { 0 };
+    let is_over = own.iter().any(|record| now >= record.scheduled.at + settings.period);
+    if is_over || !is_there(None) || !(0..wanted).all(|shard| is_there(Some(shard))) {
+        return Ok(Some(Occasion::Scheduled));
+    }
+    if issuer == ctx.issuing.id && own.iter().any(|record| is_behind_configuration(ctx, record)) {
+        return Ok(Some(Occasion::Asked));
+    }
+    let covers = own.iter().find(|record| record.shard.is_none()).map_or(0, |record| record.covers);
+    if head <= covers {
+        return Ok(None);
+    }
+    let waiting = ctx
+        .store
+        .look(async move |tx| Ok::<_, FlowError>(revocations::waiting_since(tx, issuer, covers).await?))
+        .await?;
+    ctx.metrics.crl.waiting(issuer, waiting.oldest);
+    Ok((waiting.count > 0).then_some(Occasion::Changed))
+}
+
+/// Whether leaves carry what a list does not have: an address that it does not name (CRL-3), or a delta (CRL-8).
+fn is_behind_configuration(ctx: &Context, record: &CrlRecord) -> bool {
+    let given = record.shard.filter(|shard| *shard < ctx.crls.settings.shards);
+    let urls = given.map_or_else(Vec::new, |shard| ctx.issuing.crl_urls(shard));
+    let shelved = ctx.crls.shelf.get(record.issuer, record.shard);
+    let lacks_delta = shelved.is_some_and(|list| list.delta.is_none());
+    urls.iter().any(|url| !record.urls.contains(url)) || ctx.crls.settings.deltas && lacks_delta
+}
