@@ -23,6 +23,8 @@ const DAY: Duration = Duration::from_secs(86_400);
 const MAX_CHECKPOINT: usize = 4096;
 /// `id-pkix-ocsp-nocheck` (RFC 6960).
 const NO_CHECK: &str = "1.3.6.1.5.5.7.48.1.5";
+/// `id-ce-deltaCRLIndicator` (RFC 5280 section 5.2.4).
+const DELTA: &str = "2.5.29.27";
 /// `id-on-permanentIdentifier` (RFC 4043).
 const PERMANENT_IDENTIFIER: &str = "1.3.6.1.5.5.7.8.3";
 
@@ -158,7 +160,8 @@ impl Envelope {
     fn crl(&self, algorithm: SignatureAlgorithm, tbs: &[u8]) -> Result<(), String> {
         let list = crl::Head::read(tbs)?;
         same_algorithm(&list.signature, algorithm)?;
-        extensions(&list.extensions)?;
+        extensions(&list.extensions, Some(DELTA))?;
+        crl::check_base(&list.extensions)?;
         let numbered =
             |extension: &X509Extension<'_>| matches!(extension.parsed_extension(), ParsedExtension::CRLNumber(_));
         if !list.extensions.iter().any(numbered) {
@@ -238,7 +241,7 @@ fn certificate(algorithm: SignatureAlgorithm, bytes: &[u8]) -> Result<TbsCertifi
         return Err("it is not a certificate of version 3, or bytes follow it".into());
     }
     same_algorithm(&tbs.signature, algorithm)?;
-    extensions(tbs.extensions())?;
+    extensions(tbs.extensions(), None)?;
     // RFC 5280 section 4.1.2.2
     match tbs.raw_serial() {
         [first, ..] if *first < 0x80 && tbs.raw_serial().len() <= 20 && tbs.raw_serial() != [0] => Ok(tbs),
@@ -246,14 +249,17 @@ fn certificate(algorithm: SignatureAlgorithm, bytes: &[u8]) -> Result<TbsCertifi
     }
 }
 
-fn extensions(all: &[X509Extension<'_>]) -> Result<(), String> {
+/// `known` is critical and not known to the parser: whoever allows it looks at it.
+fn extensions(all: &[X509Extension<'_>], known: Option<&str>) -> Result<(), String> {
     for (place, extension) in all.iter().enumerate() {
         if all.iter().take(place).any(|earlier| earlier.oid == extension.oid) {
             return Err(format!("the extension {} occurs twice", extension.oid));
         }
         match extension.parsed_extension() {
             ParsedExtension::ParseError { .. } => return Err(format!("the extension {} is damaged", extension.oid)),
-            ParsedExtension::UnsupportedExtension { .. } | ParsedExtension::Unparsed if extension.critical => {
+            ParsedExtension::UnsupportedExtension { .. } | ParsedExtension::Unparsed
+                if extension.critical && known.is_none_or(|known| extension.oid.to_id_string() != known) =>
+            {
                 return Err(format!("the critical extension {} is unknown", extension.oid));
             }
             _ => {}

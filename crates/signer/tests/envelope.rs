@@ -5,6 +5,9 @@
 use std::time::Duration;
 
 use pki_core::random::SystemEntropy;
+use pki_core::time::Timestamp;
+use pki_core::x509::certificate::Certificate;
+use pki_core::x509::crl::{CrlHead, CrlKind, CrlScope};
 use pki_core::x509::key::{KeyAlgorithm, SignatureAlgorithm};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CustomExtension, ExtendedKeyUsagePurpose,
@@ -156,6 +159,34 @@ async fn one_kind_of_bytes_is_never_signed_as_another() {
         refusal(&signer, purpose, bytes).await;
     }
     assert!(refusal(&signer, Purpose::Crl, &crl_tbs(91)).await.contains("longer than 90.0 days"));
+}
+
+/// CRL-8: fails when a delta is refused as something unknown, or when one is signed that does not say what it is to.
+#[tokio::test]
+async fn crl_8_a_delta_is_signed_and_says_to_which_list_it_is_one() {
+    let mut params = leaf();
+    ca(&mut params);
+    let key = KeyPair::generate().unwrap();
+    let issuer = Certificate::parse(params.self_signed(&key).unwrap().der()).unwrap();
+    let at = Timestamp::from_unix_seconds(1_800_000_000);
+    let head = CrlHead {
+        issuer: &issuer,
+        number: 9,
+        this_update: at,
+        next_update: at + Duration::from_secs(86_400),
+        scope: CrlScope::Complete,
+        kind: CrlKind::Delta { base: 7 },
+    };
+    let tbs = head.begin(0).unwrap().finish().unwrap().tbs().to_vec();
+    let signer = signer(Envelope::serving());
+    sign(&signer, Purpose::Crl, &tbs).await.unwrap();
+    // the number in the indicator: OCTET STRING of INTEGER 7, made zero, and made negative
+    let place = tbs.windows(5).position(|octets| octets == [0x04, 0x03, 0x02, 0x01, 0x07]).unwrap() + 4;
+    for number in [0, 0x87] {
+        let mut wrong = tbs.clone();
+        *wrong.get_mut(place).unwrap() = number;
+        assert!(refusal(&signer, Purpose::Crl, &wrong).await.contains("does not say to which list"), "{number}");
+    }
 }
 
 #[tokio::test]

@@ -38,6 +38,16 @@ impl<'a> Head<'a> {
     }
 }
 
+/// A delta says the number of the list that it is to, and whoever does not know deltas has to see that it is one.
+pub(super) fn check_base(extensions: &[X509Extension<'_>]) -> Result<(), String> {
+    let Some(delta) = extensions.iter().find(|extension| extension.oid.to_id_string() == super::DELTA) else {
+        return Ok(());
+    };
+    let number = element(delta.value, Tag::Integer).filter(|(_, rest)| rest.is_empty());
+    let is_number = number.is_some_and(|(octets, _)| matches!(octets, [first, ..] if *first < 0x80) && octets != [0]);
+    if is_number && delta.critical { Ok(()) } else { Err("it is a delta that does not say to which list".into()) }
+}
+
 fn check_entries(mut entries: &[u8]) -> Result<(), String> {
     if entries.is_empty() {
         return Err("its list of entries is empty instead of absent".into());

@@ -1,0 +1,125 @@
+//! Several issuing keys: one that issues no more goes on to sign its lists, by its own name and key identifier.
+
+use std::path::Path;
+use std::process::Command;
+
+use tests::ca::Ca;
+use tests::process::run;
+use tests::wait;
+
+use crate::world::{SOON, World, alarm, all_clear, configure, curl, list_of, names, url};
+
+/// The key of before, whose certificate has an identifier that is not made the way ours are (SHA-1 instead of RFC 7093).
+const OLD: &str = "0123456789abcdef0123456789abcdef";
+
+/// A revoked certificate of that key.
+const SERIAL: &str = "4000000000000000000000000000beef";
+
+/// Fails when the lists of a key that issues no more end with it, are signed by another key, or carry a computed authority
+/// key identifier instead of the issuer's own one (CRL-2); and when a key that is missing is not told of.
+#[tokio::test(flavor = "multi_thread")]
+async fn crl_2_and_9_a_key_that_issues_no_more_signs_its_lists() {
+    let mut ca = Ca::init(&[]).await;
+    ca.serve().await;
+    let mut world = World::of(ca).await;
+    let leaf = world.gateway.issue().await;
+    world.ca.stop().await;
+    let certificate = retired(&world.ca).await;
+    let list = format!("{OLD}.crl");
+
+    // its key is not named: nobody signs for it, everything else goes on
+    world.ca.serve().await;
+    alarm(&world.ca, "key", "name the key in `crl.keys`").await;
+    assert_eq!(curl(&[&world.url(&list)]).await.status, 404);
+    world.revoke(&leaf.serial, "superseded").await;
+    world.named(&world.complete(), &leaf.serial).await;
+    world.ca.stop().await;
+
+    configure(&world.ca, &[("keys", vec!["old".to_owned()].into())]);
+    world.ca.serve().await;
+    all_clear(&world.ca, "key").await;
+    let crl = wait::until("its list", SOON, async || {
+        (curl(&[&url(&world.ca, &list)]).await.status == 200).then_some(())?;
+        Some(list_of(&world.ca, &list).await)
+    })
+    .await;
+    assert!(names(&crl, SERIAL) && !names(&crl, &leaf.serial));
+    let shard = list_of(&world.ca, &format!("{OLD}/0.crl")).await;
+    assert!(names(&shard, SERIAL), "its shard goes on as well");
+    let file = world.pem(&list).await;
+    let mut command = Command::new("openssl");
+    command.args(["crl", "-noout", "-text", "-in"]).arg(file).arg("-CAfile").arg(&certificate);
+    let said = run(&mut command).await;
+    assert!(said.stderr.contains("verify OK"), "{said}");
+    let mut command = Command::new("openssl");
+    command.args(["x509", "-noout", "-ext", "subjectKeyIdentifier", "-in"]).arg(&certificate);
+    let identifier = run(&mut command).await.success();
+    assert!(said.stdout.contains(identifier.lines().nth(1).unwrap().trim()), "{identifier}: {said}");
+
+    // asked for, all keys publish
+    let before = list_of(&world.ca, &list).await.number();
+    world.ca.command(&["crl", "publish"]).await.success();
+    assert!(list_of(&world.ca, &list).await.number() > before);
+    world.ca.stop().await;
+}
+
+/// Makes an issuing key of before by openssl, and writes it and a revoked certificate of it into the database.
+async fn retired(ca: &Ca) -> std::path::PathBuf {
+    let dir = ca.dir();
+    let (plain, request, certificate) = (dir.join("old.plain"), dir.join("old.csr"), dir.join("old.crt"));
+    let openssl = async |arguments: &[&str]| run(Command::new("openssl").args(arguments)).await.success();
+    let pass = format!("file:{}", ca.passphrase_file().display());
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    openssl(&["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", &text(&plain)]).await;
+    let key = text(&dir.join("keys/old.key"));
+    openssl(&["pkcs8", "-topk8", "-v2", "aes256", "-scrypt", "-in", &text(&plain), "-out", &key, "-passout", &pass])
+        .await;
+    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    openssl(&["req", "-new", "-key", &text(&plain), "-subj", "/CN=Old Issuing CA", "-out", &text(&request)]).await;
+    let extensions = dir.join("old.ext");
+    std::fs::write(&extensions, "basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n").unwrap();
+    let (root, root_key) = (text(&dir.join("ca/root.crt")), text(&dir.join("keys/root.key")));
+    openssl(&[
+        "x509",
+        "-req",
+        "-in",
+        &text(&request),
+        "-CA",
+        &root,
+        "-CAkey",
+        &root_key,
+        "-passin",
+        &pass,
+        "-days",
+        "300",
+        "-extfile",
+        &text(&extensions),
+        "-out",
+        &text(&certificate),
+    ])
+    .await;
+    let argument = serde_json::json!([OLD, text(&certificate), SERIAL]).to_string();
+    crate::gateways::python(INSERT, &dir, &argument);
+    certificate
+}
+
+const INSERT: &str = r#"
+import base64, hashlib, json, os, sqlite3, sys, time
+issuer, file, serial = json.loads(sys.argv[2])
+text = open(file).read()
+der = base64.b64decode("".join(text.split("-----BEGIN CERTIFICATE-----")[1].split("-----END")[0].split()))
+database = sqlite3.connect(sys.argv[1])
+database.row_factory = sqlite3.Row
+def copy(table, where, **changed):
+    row = dict(database.execute(f"SELECT * FROM {table} WHERE {where} LIMIT 1").fetchone())
+    row.update(changed)
+    names = ", ".join(row)
+    database.execute(f"INSERT INTO {table} ({names}) VALUES ({', '.join('?' * len(row))})", list(row.values()))
+copy("issuer", "key_id = 'intermediate'", id=issuer, name="Old Issuing CA", key_id="old", state="retired", spki_sha256=os.urandom(32))
+copy("issuer_certificate", "parent_issuer_id IS NOT NULL", id=os.urandom(16).hex(), issuer_id=issuer, der=der, sha256=hashlib.sha256(der).digest())
+now = int(time.time() * 1000)
+number = database.execute("UPDATE revocation_head SET number = number + 1 RETURNING number").fetchone()[0]
+row = (issuer, bytes.fromhex(serial).rjust(20, b"\0"), 0, os.urandom(16).hex(), number, "revoked", now, 1, now + 86400000)
+database.execute("INSERT INTO revocation (issuer_id, serial, shard, certificate_id, number, state, revoked_at, reason, not_after) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+database.commit()
+"#;

@@ -1,0 +1,115 @@
+//! Several servers on one PostgreSQL: one of them publishes, all of them serve.
+
+use std::sync::Arc;
+
+use nix::sys::signal::Signal;
+use tests::acme_raw::Client;
+use tests::ca::Ca;
+use tests::wait;
+
+use crate::gateways::Gateway;
+use crate::world::{SOON, curl, issuing, list_of, metric, names, publications, published, url};
+
+/// Fails when two servers make a list of one revocation each, when a number comes twice or falls, or when a server that
+/// was stopped in the middle goes back to what it knew.
+#[tokio::test(flavor = "multi_thread")]
+async fn crl_2_and_9_of_two_servers_one_publishes_and_none_goes_back() {
+    let mut one = Ca::start_on_postgres(&[]).await;
+    let mut two = Ca::replica_of(&one);
+    two.serve().await;
+    published(&one).await;
+    let complete = format!("{}.crl", issuing(&one));
+    let gateway = Gateway::enrol(&one, &Client::of(&one).await, "gw-1").await;
+    let mut last = list_of(&two, &complete).await;
+    for turn in 0..6 {
+        let leaf = gateway.issue().await;
+        let (by, other) = if turn % 2 == 0 { (&one, &two) } else { (&two, &one) };
+        if turn >= 4 {
+            other.signal(Signal::SIGSTOP);
+        }
+        by.command(&["cert", "revoke", &leaf.serial, "--reason", "superseded"]).await.success();
+        wait::until_true("the list of its own server", SOON, async || {
+            names(&list_of(by, &complete).await, &leaf.serial)
+        })
+        .await;
+        if turn >= 4 {
+            other.signal(Signal::SIGCONT);
+        }
+        let newest = wait::until("the list of the other server", SOON, async || {
+            let list = list_of(other, &complete).await;
+            assert!(list.number() >= last.number() && list.this_update() >= last.this_update(), "it went back");
+            Some(list).filter(|list| names(list, &leaf.serial))
+        })
+        .await;
+        assert_eq!(newest.der(), list_of(by, &complete).await.der(), "one list for both");
+        last = newest;
+    }
+    let told = publications(&one).await;
+    let numbers: Vec<u64> =
+        told.iter().map(|event| event["details"]["number"].as_str().unwrap().parse().unwrap()).collect();
+    assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "each number once, rising: {numbers:?}");
+    let changed = told.iter().filter(|event| event["details"]["occasion"] == "changed").count();
+    assert_eq!(changed, 6, "a list for each revocation, and no second one: {numbers:?}");
+    let mut counted = 0.0;
+    for ca in [&one, &two] {
+        counted += metric(ca, "pilotlight_crl_publications_total{occasion=\"changed\"}").await;
+    }
+    assert!((counted - 6.0).abs() < 0.5, "{counted}");
+    one.stop().await;
+    two.stop().await;
+}
+
+/// Both are asked to publish at the same time, again and again: whoever is late finds another number in the place. Fails
+/// when two lists get one number, or when somebody is told of a failure.
+#[tokio::test(flavor = "multi_thread")]
+async fn crl_2_publishing_at_both_servers_at_once_gives_each_number_once() {
+    let one = Arc::new(Ca::start_on_postgres(&[]).await);
+    let mut two = Ca::replica_of(&one);
+    two.serve().await;
+    published(&one).await;
+    let two = Arc::new(two);
+    let before = publications(&one).await.len();
+    for _ in 0..5 {
+        let asked = [&one, &two].map(|ca| {
+            let ca = Arc::clone(ca);
+            tokio::spawn(async move { ca.command(&["crl", "publish"]).await })
+        });
+        for ran in asked {
+            ran.await.unwrap().success();
+        }
+    }
+    let complete = format!("{}.crl", issuing(&one));
+    let told = publications(&one).await;
+    assert!((5..=10).contains(&(told.len() - before)), "{}", told.len());
+    let numbers: Vec<u64> =
+        told.iter().map(|event| event["details"]["number"].as_str().unwrap().parse().unwrap()).collect();
+    assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "{numbers:?}");
+    let newest = *numbers.last().unwrap();
+    for ca in [&one, &two] {
+        wait::until_true("the newest list", SOON, async || list_of(ca, &complete).await.number() == newest).await;
+        assert!(!ca.log().contains("revocation lists are not published"), "{}", ca.log());
+    }
+}
+
+/// A server without the CA's key serves the lists that the others made, and follows them: leaves may name it.
+#[tokio::test(flavor = "multi_thread")]
+async fn crl_10_a_server_without_keys_serves_the_lists_of_the_others() {
+    let mut ca = Ca::start_on_postgres(&[]).await;
+    published(&ca).await;
+    let mut responder = Ca::responder_of(&ca);
+    responder.serve().await;
+    let complete = format!("{}.crl", issuing(&ca));
+    let gateway = Gateway::enrol(&ca, &Client::of(&ca).await, "gw-1").await;
+    let leaf = gateway.issue().await;
+    ca.command(&["cert", "revoke", &leaf.serial]).await.success();
+    wait::until_true("the replica to follow", SOON, async || {
+        let answer = curl(&[&url(&responder, &complete)]).await;
+        answer.status == 200 && answer.body == curl(&[&url(&ca, &complete)]).await.body && {
+            names(&list_of(&responder, &complete).await, &leaf.serial)
+        }
+    })
+    .await;
+    ca.stop().await;
+    assert_eq!(curl(&[&url(&responder, &complete)]).await.status, 200, "it goes on without the others");
+    responder.stop().await;
+}

@@ -1,0 +1,163 @@
+//! Lists over HTTP and in their folder, fetched by curl and served by nginx.
+
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::process::Command;
+
+use pki_core::x509::crl::Crl;
+use tests::nginx::Nginx;
+use tests::process::run;
+use tests::world::enrolled;
+
+use crate::world::{World, copy_of, curl};
+
+/// Fails when an answer lacks what caches need, or when a list that somebody has already is sent again.
+#[tokio::test(flavor = "multi_thread")]
+async fn crl_10_curl_gets_what_caches_and_interrupted_downloads_need() {
+    let world = World::start(&[]).await;
+    let leaf = world.gateway.issue().await;
+    world.revoke(&leaf.serial, "superseded").await;
+    world.named(&world.complete(), &leaf.serial).await;
+    let url = world.url(&world.complete());
+    let whole = curl(&[&url]).await;
+    let crl = Crl::parse(&whole.body).unwrap();
+    assert_eq!((whole.status, whole.header("content-type")), (200, Some("application/pkix-crl")));
+    assert_eq!(whole.header("content-encoding"), None, "gzip is for those who ask");
+    let age: u64 = whole
+        .header("cache-control")
+        .unwrap()
+        .split("max-age=")
+        .nth(1)
+        .unwrap()
+        .split(',')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!((1..=60).contains(&age), "a revocation is to be seen soon: {age}");
+    let tag = whole.header("etag").unwrap().to_owned();
+    let modified = whole.header("last-modified").unwrap().to_owned();
+    assert!(tag.starts_with('"') && tag.ends_with('"'), "strong: {tag}");
+
+    for known in [
+        format!("If-None-Match: {tag}"),
+        format!("If-None-Match: \"x\", {tag}"),
+        format!("If-Modified-Since: {modified}"),
+    ] {
+        let again = curl(&["-H", &known, &url]).await;
+        assert_eq!((again.status, again.body.len(), again.header("etag")), (304, 0, Some(tag.as_str())), "{known}");
+    }
+    for other in ["If-None-Match: \"x\"", "If-Modified-Since: Thu, 01 Jan 1970 00:00:01 GMT"] {
+        assert_eq!(curl(&["-H", other, &url]).await.body, whole.body, "{other}");
+    }
+    let head = curl(&["-I", &url]).await;
+    assert_eq!((head.status, head.body.is_empty() || head.body.starts_with(b"HTTP")), (200, true));
+    assert_eq!(
+        (head.header("content-length"), head.header("etag")),
+        (Some(whole.body.len().to_string().as_str()), Some(tag.as_str()))
+    );
+
+    let part = curl(&["-r", "10-19", &url]).await;
+    assert_eq!((part.status, &part.body[..]), (206, &whole.body[10..20]));
+    assert_eq!(part.header("content-range"), Some(format!("bytes 10-19/{}", whole.body.len()).as_str()));
+    let rest = curl(&["-r", "100-", "-H", &format!("If-Range: {tag}"), &url]).await;
+    assert_eq!((rest.status, &rest.body[..]), (206, &whole.body[100..]), "an interrupted download goes on");
+    let other = curl(&["-r", "100-", "-H", "If-Range: \"of the last list\"", &url]).await;
+    assert_eq!((other.status, &other.body), (200, &whole.body), "and begins anew when it is another list");
+    assert_eq!(curl(&["-r", "999999-", &url]).await.status, 416);
+
+    let packed = curl(&["-H", "Accept-Encoding: gzip", &url]).await;
+    assert_eq!((packed.status, packed.header("content-encoding")), (200, Some("gzip")));
+    assert_ne!(packed.header("etag"), Some(tag.as_str()), "other bytes");
+    assert_eq!(curl(&["--compressed", &url]).await.body, whole.body);
+
+    for wrong in [
+        "0.crl",
+        "nobody.crl",
+        &format!("{}/00.crl", crate::world::issuing(&world.ca)),
+        &world.shard(7),
+        &world.complete().replace(".crl", "-delta.crl"),
+    ] {
+        assert_eq!(curl(&[&world.url(wrong)]).await.status, 404, "{wrong}");
+    }
+    assert_eq!(curl(&["-X", "POST", &url]).await.status, 405);
+    assert!(crl.next_update() > crl.this_update());
+    in_pem(&world, &whole.body).await;
+}
+
+/// PEM is made while it is sent; openssl reads the same list in it.
+async fn in_pem(world: &World, der: &[u8]) {
+    let answer = curl(&[&world.url(&world.complete().replace(".crl", ".pem"))]).await;
+    assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/x-pem-file")));
+    let file = world.save("list.pem", &answer.body);
+    let out = world.folder.path().join("list.der");
+    run(Command::new("openssl").args(["crl", "-outform", "DER", "-in"]).arg(file).arg("-out").arg(&out))
+        .await
+        .success();
+    assert_eq!(std::fs::read(out).unwrap(), der);
+    let tag = answer.header("etag").unwrap();
+    let again =
+        curl(&["-H", &format!("If-None-Match: {tag}"), &world.url(&world.complete().replace(".crl", ".pem"))]).await;
+    assert_eq!(again.status, 304);
+}
+
+/// Fails when a copy differs from what is served, is changed in place, or when a static server cannot serve the folder as
+/// it is under the same paths.
+#[tokio::test(flavor = "multi_thread")]
+async fn crl_10_the_folder_is_a_copy_that_any_static_server_can_serve() {
+    let world = World::start(&[("deltas", true.into())]).await;
+    let delta = world.complete().replace(".crl", "-delta.crl");
+    let lists = [world.complete(), delta, world.shard(0), world.of_root()];
+    let file = copy_of(&world.ca.dir(), &world.complete());
+    let copied = |lists: &[(String, Vec<u8>)]| {
+        lists.iter().all(|(list, body)| std::fs::read(copy_of(&world.ca.dir(), list)).is_ok_and(|copy| copy == *body))
+    };
+    let served = async || {
+        let mut served = Vec::new();
+        for list in &lists {
+            served.push((list.clone(), curl(&[&world.url(list)]).await.body));
+        }
+        served
+    };
+    tests::wait::until_true("the copies", 20, async || copied(&served().await)).await;
+
+    let before = std::fs::read(&file).unwrap();
+    let mut open = std::fs::File::open(&file).unwrap();
+    let leaf = world.gateway.issue().await;
+    world.revoke(&leaf.serial, "superseded").await;
+    world.named(&world.complete(), &leaf.serial).await;
+    tests::wait::until_true("the new copies", 20, async || copied(&served().await)).await;
+    let mut held = Vec::new();
+    open.read_to_end(&mut held).unwrap();
+    assert_eq!(held, before, "whoever reads the old one goes on reading it");
+    assert_ne!(open.metadata().unwrap().ino(), std::fs::metadata(&file).unwrap().ino(), "it was replaced in one step");
+    let beside: Vec<_> =
+        std::fs::read_dir(world.ca.dir().join("crl")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(beside.iter().all(|name| !name.to_string_lossy().starts_with('.')), "nothing is left over: {beside:?}");
+    index_tells(&world);
+
+    let agent = enrolled(&world.ca, "gw-2", "gateway", &["gw-2.site.test"]).await;
+    let mut nginx = Nginx::prepare(&agent.live("identity"));
+    nginx.add(&format!("location /crl/ {{ alias {}/; }}\n        ", world.ca.dir().join("crl").display()));
+    nginx.run().await;
+    for list in &lists {
+        let copy = curl(&["-k", &format!("https://{}/crl/{list}", nginx.address())]).await;
+        assert_eq!((copy.status, copy.body), (200, curl(&[&world.url(list)]).await.body), "{list}");
+    }
+    nginx.stop().await;
+}
+
+/// The index says what each file is.
+fn index_tells(world: &World) {
+    let index = std::fs::read(world.ca.dir().join("crl/index.json")).unwrap();
+    let index: serde_json::Value = serde_json::from_slice(&index).unwrap();
+    for line in index.as_array().unwrap() {
+        let bytes = std::fs::read(world.ca.dir().join("crl").join(line["file"].as_str().unwrap())).unwrap();
+        let crl = Crl::parse(&bytes).unwrap();
+        assert_eq!(
+            (line["number"].as_u64(), line["entries"].as_u64()),
+            (Some(crl.number()), Some(crl.entry_count() as u64))
+        );
+        assert_eq!(line["sha256"], crate::world::hex(&tests::certificate::sha256(&bytes)));
+    }
+}

@@ -1,0 +1,258 @@
+//! A CA whose lists are looked at, by curl and by the CA's own reader.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use pki_core::x509::certificate::Certificate;
+use pki_core::x509::crl::{Crl, CrlScope};
+use serde_json::Value;
+use tests::acme_raw::Client;
+use tests::ca::{Ca, Profile, plain_get};
+use tests::folders::{Folder, write};
+use tests::process::{Ran, run};
+use tests::wait;
+
+use crate::gateways::{Gateway, Issued};
+
+/// Seconds within which whatever is to be published is: the machine may be busy.
+pub(crate) const SOON: u64 = 20;
+
+/// A CA, a device with an account, and a folder.
+pub(crate) struct World {
+    pub(crate) ca: Ca,
+    pub(crate) gateway: Gateway,
+    pub(crate) folder: Folder,
+}
+
+impl World {
+    /// A CA with these values in `[crl]`.
+    pub(crate) async fn start(values: &[(&str, toml::Value)]) -> Self {
+        Self::with(&[], values).await
+    }
+
+    pub(crate) async fn with(profiles: &[Profile], values: &[(&str, toml::Value)]) -> Self {
+        let mut ca = Ca::init(profiles).await;
+        configure(&ca, values);
+        ca.serve().await;
+        Self::of(ca).await
+    }
+
+    pub(crate) async fn of(ca: Ca) -> Self {
+        published(&ca).await;
+        let gateway = Gateway::enrol(&ca, &Client::of(&ca).await, "gw-1").await;
+        Self { ca, gateway, folder: Folder::new() }
+    }
+
+    pub(crate) fn issuer(&self) -> PathBuf {
+        self.ca.dir().join("ca/intermediate.crt")
+    }
+
+    /// `PATH` of the complete list of the issuing CA, below `/crl/`.
+    pub(crate) fn complete(&self) -> String {
+        format!("{}.crl", issuing(&self.ca))
+    }
+
+    pub(crate) fn shard(&self, number: u32) -> String {
+        format!("{}/{number}.crl", issuing(&self.ca))
+    }
+
+    /// The root's list.
+    pub(crate) fn of_root(&self) -> String {
+        format!("{}.crl", id(&self.ca, "root"))
+    }
+
+    pub(crate) fn url(&self, list: &str) -> String {
+        url(&self.ca, list)
+    }
+
+    pub(crate) async fn list(&self, list: &str) -> Crl {
+        list_of(&self.ca, list).await
+    }
+
+    pub(crate) async fn revoke(&self, serial: &str, reason: &str) {
+        self.ca.command(&["cert", "revoke", serial, "--reason", reason]).await.success();
+    }
+
+    /// Waits until a list names a certificate.
+    pub(crate) async fn named(&self, list: &str, serial: &str) -> Crl {
+        wait::until("the list to name it", SOON, async || {
+            Some(self.list(list).await).filter(|list| names(list, serial))
+        })
+        .await
+    }
+
+    pub(crate) fn save(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.folder.path().join(name);
+        write(&path, bytes, 0o644);
+        path
+    }
+
+    /// A list in a file, in PEM.
+    pub(crate) async fn pem(&self, list: &str) -> PathBuf {
+        let address = self.url(&list.replace(".crl", ".pem"));
+        self.save(&list.replace('/', "-").replace(".crl", ".pem"), curl(&[&address]).await.body)
+    }
+
+    /// `openssl verify` of a leaf with these arguments besides; what was said.
+    pub(crate) async fn verify(&self, leaf: &Issued, arguments: &[&str]) -> Ran {
+        let file = self.save("leaf.pem", &leaf.pem);
+        let mut command = Command::new("openssl");
+        command.arg("verify").args(arguments).arg("-CAfile").arg(self.ca.roots());
+        command.arg("-untrusted").arg(self.issuer()).arg(file);
+        run(&mut command).await
+    }
+}
+
+/// Writes values into `[crl]`.
+pub(crate) fn configure(ca: &Ca, values: &[(&str, toml::Value)]) {
+    ca.configure(|config| {
+        let section = config.entry("crl").or_insert_with(|| toml::Table::new().into()).as_table_mut().unwrap();
+        section.extend(values.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
+    });
+}
+
+/// Writes the addresses of lists.
+pub(crate) fn set_addresses(ca: &Ca, bases: &[String]) {
+    ca.configure(|config| {
+        let issuing = config["ca"]["issuing"].as_table_mut().unwrap();
+        let section = issuing.entry("publication").or_insert_with(|| toml::Table::new().into());
+        section.as_table_mut().unwrap().insert("crl_urls".to_owned(), bases.to_vec().into());
+    });
+}
+
+fn id(ca: &Ca, of: &str) -> String {
+    let text = std::fs::read_to_string(ca.dir().join("ca-server.toml")).unwrap();
+    let config: toml::Table = toml::from_str(&text).unwrap();
+    config["ca"][of]["id"].as_str().unwrap().to_owned()
+}
+
+/// The id of the issuing CA.
+pub(crate) fn issuing(ca: &Ca) -> String {
+    id(ca, "issuing")
+}
+
+pub(crate) fn url(ca: &Ca, list: &str) -> String {
+    format!("http://{}/crl/{list}", ca.public_address())
+}
+
+pub(crate) async fn list_of(ca: &Ca, list: &str) -> Crl {
+    let answer = curl(&[&url(ca, list)]).await;
+    assert_eq!(answer.status, 200, "{list}: {}", answer.head);
+    Crl::parse(&answer.body).unwrap()
+}
+
+/// Waits until there is a list of everything.
+pub(crate) async fn published(ca: &Ca) {
+    let address = url(ca, &format!("{}.crl", issuing(ca)));
+    wait::until_true("the first list", SOON, async || curl(&[&address]).await.status == 200).await;
+}
+
+pub(crate) fn names(list: &Crl, serial: &str) -> bool {
+    list.raw_entries().unwrap().any(|entry| hex(entry.unwrap().serial).trim_start_matches('0') == bare(serial))
+}
+
+/// The reason code at which a list names a certificate.
+pub(crate) fn code(list: &Crl, serial: &str) -> Option<u8> {
+    let mut entries = list.raw_entries().unwrap().map(|entry| entry.unwrap());
+    entries.find(|entry| hex(entry.serial).trim_start_matches('0') == bare(serial)).and_then(|entry| entry.code)
+}
+
+fn bare(serial: &str) -> &str {
+    serial.trim_start_matches('0')
+}
+
+pub(crate) fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+/// The addresses that the list of a shard is about.
+pub(crate) fn scope_urls(list: &Crl) -> Vec<String> {
+    match list.scope() {
+        CrlScope::Shard { urls } => urls.clone(),
+        other => panic!("{other:?} is no shard"),
+    }
+}
+
+/// The addresses of lists in a leaf.
+pub(crate) fn leaf_urls(leaf: &Issued) -> Vec<String> {
+    Certificate::parse(&leaf.der).unwrap().crl_urls().to_vec()
+}
+
+/// An answer as curl has it.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+    }
+}
+
+/// What curl brings, of the last answer; status 0 when there is none.
+pub(crate) async fn curl(arguments: &[&str]) -> Answer {
+    let folder = Folder::new();
+    let (head, body) = (folder.path().join("head"), folder.path().join("body"));
+    let mut command = Command::new("curl");
+    command.args(["-sS", "--max-time", "20", "-D"]).arg(&head).arg("-o").arg(&body).args(arguments);
+    run(&mut command).await;
+    let head = std::fs::read_to_string(head).unwrap_or_default();
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+    Answer { status, head, body: std::fs::read(body).unwrap_or_default() }
+}
+
+/// Where ./test installs pkilint, and cryptography with it.
+pub(crate) fn tools() -> PathBuf {
+    let program = std::env::current_exe().unwrap();
+    let tools = program.ancestors().nth(3).unwrap().join("pkilint/bin");
+    assert!(
+        tools.join("lint_crl").exists(),
+        "pkilint is not in {}: `./test` installs it from PyPI, for which it needs the network",
+        tools.display()
+    );
+    tools
+}
+
+/// The value of a metric.
+pub(crate) async fn metric(ca: &Ca, name: &str) -> f64 {
+    let text = plain_get(&ca.operations_address(), "/metrics").await.unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.map_or(0.0, |value| value.trim().parse().unwrap())
+}
+
+/// Waits until readiness and metrics tell of a trouble, and the log has told of it; the CA goes on.
+pub(crate) async fn alarm(ca: &Ca, part: &str, words: &str) {
+    wait::until_true(&format!("the alarm of `{part}`"), SOON, async || {
+        let ready = plain_get(&ca.operations_address(), "/readyz").await.unwrap_or_default();
+        assert!(ready.is_empty() || ready.starts_with("HTTP/1.1 200"), "{ready}");
+        ready.lines().any(|line| line.starts_with("crl: ") && line.contains(words)) && failing(ca, part).await
+    })
+    .await;
+    assert!(ca.log().contains(words), "{}", ca.log());
+}
+
+/// Waits until all is well again.
+pub(crate) async fn all_clear(ca: &Ca, part: &str) {
+    wait::until_true(&format!("the end of the alarm of `{part}`"), 60, async || !failing(ca, part).await).await;
+}
+
+async fn failing(ca: &Ca, part: &str) -> bool {
+    metric(ca, &format!("pilotlight_crl_publication_failing{{part=\"{part}\"}}")).await > 0.5
+}
+
+/// What the audit log tells of publications, in their order.
+pub(crate) async fn publications(ca: &Ca) -> Vec<Value> {
+    let all = ca.json(&["audit", "list", "--limit", "10000"]).await;
+    let all = all.as_array().unwrap().iter();
+    let mut told: Vec<Value> = all.filter(|event| event["action"] == "crl.publish").cloned().collect();
+    told.sort_by_key(|event| event["id"].as_str().unwrap().to_owned());
+    told
+}
+
+pub(crate) fn copy_of(dir: &Path, list: &str) -> PathBuf {
+    dir.join("crl").join(list)
+}
