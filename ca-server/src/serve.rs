@@ -53,6 +53,7 @@ async fn run_on(
     let own = listeners.addresses()?.map(|(_, address)| address).to_vec();
     let app = app::build(config, passphrase, own).await?;
     recovery::finish_planned(&app.http.ctx).await?;
+    jobs::prepare_ocsp(&app.http.ctx).await;
     publish_addresses(&config.dir, &listeners.addresses()?)?;
     let started = Started { main: listeners.main.local_addr()?, http: Arc::clone(&app.http) };
     let (shutdown, hangup) = (wait_for_end()?, signal(SignalKind::hangup())?);

@@ -284,12 +284,14 @@ impl Ca {
 
     /// What psql says to a query on its PostgreSQL database.
     pub async fn query(&self, sql: &str) -> String {
+        query(&self.database(), sql).await
+    }
+
+    /// The address of its database.
+    pub fn database(&self) -> String {
         let text = std::fs::read_to_string(self.dir().join("ca-server.toml")).unwrap();
         let config: toml::Table = toml::from_str(&text).unwrap();
-        let url = config["database"]["url"].as_str().unwrap().to_owned();
-        let mut command = Command::new("psql");
-        command.args(["--no-psqlrc", "--tuples-only", "--no-align", "--command", sql]).arg(url);
-        run(&mut command).await.success()
+        config["database"]["url"].as_str().unwrap().to_owned()
     }
 
     /// Registers a device; the token line it enrols with.
@@ -324,6 +326,13 @@ impl Profile {
              \x20 lifetime: {seconds}s\n  backdate: 0s\n  renewal:\n    at: 0.5\n    grace: 1d\n  requires:\n    binding: device\n"
         )
     }
+}
+
+/// What psql says to a query on a PostgreSQL database.
+pub async fn query(url: &str, sql: &str) -> String {
+    let mut command = Command::new("psql");
+    command.args(["--no-psqlrc", "--tuples-only", "--no-align", "--command", sql]).arg(url);
+    run(&mut command).await.success()
 }
 
 /// The program, with nothing in its environment that was meant for another.

@@ -10,7 +10,7 @@ mod schedule;
 mod validate;
 
 pub use denied::run as run_denied;
-pub use ocsp::run as run_ocsp;
+pub use ocsp::{prepare as prepare_ocsp, run as run_ocsp};
 pub use prune::run as run_pruning;
 pub use publish::run as run_publication;
 pub use schedule::{Chores, run as run_schedule};

@@ -18,6 +18,14 @@ const WAITING: Duration = Duration::from_millis(250);
 /// How often answers are looked through.
 const ROUND: Duration = Duration::from_secs(30);
 
+/// Before the first request: who holds the CA's key has a certificate for its answers at once, and nobody who asks right
+/// after a start is told to come back.
+pub async fn prepare(ctx: &Context) {
+    if let Err(error) = credential::look_after(ctx).await {
+        tracing::error!(%error, "the OCSP responder has no certificate yet; it is tried again");
+    }
+}
+
 /// Works until shutdown. Whatever fails is tried again with the next period; answers are refused meanwhile, or given with
 /// the certificate that is still there.
 pub async fn run(ctx: Arc<Context>, tasks: Tasks) {

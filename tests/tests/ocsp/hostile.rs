@@ -42,7 +42,11 @@ async fn ocs_2_5_6_and_ocs_9_bad_requests_are_refused_with_200() {
     ];
     for (what, bytes, code) in &rows {
         assert_eq!(world.post(bytes).await.refusal(), *code, "POST: {what}");
-        assert_eq!(world.get(bytes).await.refusal(), *code, "GET: {what}");
+        match bytes.len() {
+            // longer than any path: that is refused before anything looks at it
+            49_000.. => assert_eq!(world.get(bytes).await.status, 414, "GET: {what}"),
+            _ => assert_eq!(world.get(bytes).await.refusal(), *code, "GET: {what}"),
+        }
     }
     let address = world.ca.public_address();
     for path in [

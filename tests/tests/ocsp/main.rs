@@ -8,9 +8,11 @@
     reason = "tests fail by panicking"
 )]
 
+mod addresses;
 mod hostile;
 mod http;
 mod programs;
 mod replicas;
+mod revocations;
 mod stapling;
 mod world;

@@ -21,6 +21,10 @@ async fn ocs_1_4_5_9_and_ocs_11_openssl_verifies_every_answer() {
         let said = world.openssl(&[form, &["-serial", "0x1234567890abcdef1234"]].concat()).await;
         assert!(said.stderr.contains("Response verify OK") && said.stdout.contains(": unknown"), "{form:?}");
     }
+    let mut foreign = Command::new("openssl");
+    foreign.args(["ocsp", "-issuer"]).arg(world.ca.roots()).args(["-cert", leaf, "-url", &world.url(), "-noverify"]);
+    let said = run(&mut foreign).await;
+    assert!(said.stdout.contains("unauthorized (6)") || said.stderr.contains("unauthorized (6)"), "{said}");
     let several = world.openssl(&["-cert", leaf, "-serial", "0x12345678"]).await;
     assert!(several.stdout.contains(": good") && several.stdout.contains("0x12345678: unknown"), "{}", several.stdout);
 
@@ -61,8 +65,11 @@ async fn answers(world: &World) -> Vec<(&'static str, PathBuf)> {
         ("good, by SHA-256", world.post(&request(&[sha256], &[])).await),
         ("good, with nonce", world.post(&request(&[world.id(&serial)], &[nonce(&[7; 32])])).await),
         ("unknown", world.post(&request(&[world.id(&[1])], &[])).await),
+        ("unknown, with nonce", world.post(&request(&[world.id(&[1])], &[nonce(&[5; 32])])).await),
         ("two", world.post(&request(&[world.id(&serial), world.id(&[1])], &[])).await),
     ];
+    world.revoke("certificateHold").await;
+    answers.push(("revoked, on hold", world.post(&request(&[world.id(&serial)], &[])).await));
     world.revoke("keyCompromise").await;
     answers.push(("revoked", world.post(&request(&[world.id(&serial)], &[])).await));
     answers.push(("revoked, with nonce", world.post(&request(&[world.id(&serial)], &[nonce(&[9; 16])])).await));

@@ -3,10 +3,11 @@
 use pki_core::time::Timestamp;
 use pki_core::x509::certificate::Certificate;
 use pki_core::x509::ocsp::{Response, Status};
-use tests::ca::{Ca, plain_get};
+use tests::ca::{Ca, plain_get, query};
+use tests::process::run;
 use tests::wait;
 
-use crate::world::{Answer, World, post, request};
+use crate::world::{Answer, World, nonce, post, request};
 
 const TRY_LATER: u8 = 3;
 
@@ -47,8 +48,53 @@ async fn ocs_7_and_15_a_replica_without_keys_answers() {
     }
     assert!(tokio::net::TcpStream::connect(responder.main_address()).await.is_err(), "nothing else is served");
     world.ca.stop().await;
-    assert!(is_revoked(post(&address, &question).await), "it goes on without the others");
+    let alone = post(&address, &question).await;
+    assert!(
+        alone.body.len() > 5 && is_revoked(alone.clone()),
+        "it goes on without the others: {alone:?}\n{}",
+        responder.log()
+    );
     responder.stop().await;
+}
+
+/// OCS-15: fails when a question that needs the database is answered as if the database had said something, or is never
+/// answered again; what is kept is given meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn ocs_15_while_the_database_is_away_clients_are_told_to_come_back() {
+    let world = World::of(Ca::start_on_postgres(&[]).await).await;
+    let question = request(&[world.id(&world.serial())], &[]);
+    let kept = world.get(&question).await;
+    assert_eq!(kept.read().told()[0].status, Status::Good);
+    let url = world.ca.database();
+    let (server, name) = url.rsplit_once('/').unwrap();
+    let name = name.split('?').next().unwrap().to_owned();
+    let others = url.replace(&format!("{server}/{name}"), &format!("{server}/postgres"));
+    let admit = async |is_open: bool| {
+        query(&others, &format!("ALTER DATABASE \"{name}\" WITH ALLOW_CONNECTIONS {is_open}")).await;
+        query(&others, &format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"))
+            .await;
+    };
+    admit(false).await;
+    let other = request(&[world.id(&[7])], &[]);
+    assert_eq!(world.get(&other).await.refusal(), TRY_LATER);
+    assert_eq!(world.get(&request(&[world.id(&world.serial())], &[nonce(&[1; 32])])).await.refusal(), TRY_LATER);
+    assert_eq!(world.get(&question).await.body, kept.body, "what is kept is given");
+    admit(true).await;
+    wait::until_true("the database to be found again", 60, async || world.get(&other).await.body.len() > 5).await;
+    assert_eq!(world.get(&other).await.read().told()[0].status, Status::Unknown);
+}
+
+/// A responder without the database of a server that issues would have nothing to answer from.
+#[tokio::test(flavor = "multi_thread")]
+async fn ocs_7_a_responder_needs_a_database_that_others_share() {
+    let ca = Ca::init(&[]).await;
+    let responder = Ca::responder_of(&ca);
+    let said = run(&mut responder.serve_command()).await;
+    assert_ne!(said.code, 0);
+    assert!(
+        said.stderr.contains("a responder works on the database of servers that issue, so it needs PostgreSQL"),
+        "{said}"
+    );
 }
 
 /// OCS-7: under a clock where an hour takes a second, a responder's certificate of a day is replaced at half of its life,
@@ -82,7 +128,7 @@ async fn ocs_7_the_responders_certificate_replaces_itself() {
     assert!(ends.windows(2).all(|pair| pair[0] < pair[1]), "{ends:?}");
     assert!(seen.windows(2).all(|pair| pair[1].not_before() < pair[0].not_after()), "replaced before its end");
     assert!(seen.windows(2).all(|pair| pair[0].public_key() != pair[1].public_key()), "each with a key of its own");
-    ca.stop().await;
+    ca.kill();
 }
 
 /// OCS-14: what has ended is still told, with how far back that goes.
@@ -100,7 +146,7 @@ async fn ocs_14_ended_certificates_are_told_with_an_archive_cutoff() {
     let ended = world.post(&question).await;
     assert_eq!(ended.read().told()[0].status, Status::Good);
     assert!(has_cutoff(&ended), "{ended:?}");
-    world.ca.stop().await;
+    world.ca.kill();
 }
 
 /// OCS-5: a certificate that is recorded and not signed does not exist for anybody who asks.

@@ -68,6 +68,11 @@ impl World {
         self.ca.command(&["cert", "revoke", &serial, "--reason", reason]).await.success();
     }
 
+    pub(crate) async fn release(&self) {
+        let serial: String = self.serial().iter().map(|octet| format!("{octet:02x}")).collect();
+        self.ca.command(&["cert", "release", &serial]).await.success();
+    }
+
     pub(crate) async fn get(&self, request: &[u8]) -> Answer {
         ask(&self.ca.public_address(), &format!("GET /ocsp/{}", base64(request)), "", &[]).await
     }
@@ -110,7 +115,8 @@ pub(crate) fn element(tag: u8, content: &[u8]) -> Vec<u8> {
     let length = match content.len() {
         short @ 0..=127 => vec![u8::try_from(short).unwrap()],
         middle @ 128..=255 => vec![0x81, u8::try_from(middle).unwrap()],
-        long => [&[0x82][..], &u16::try_from(long).unwrap().to_be_bytes()].concat(),
+        long @ 256..=65_535 => [&[0x82][..], &u16::try_from(long).unwrap().to_be_bytes()].concat(),
+        huge => [&[0x83][..], &u32::try_from(huge).unwrap().to_be_bytes()[1..]].concat(),
     };
     [&[tag][..], &length, content].concat()
 }
