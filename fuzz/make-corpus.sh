@@ -6,7 +6,7 @@ cd "$(dirname "$0")"
 data=../crates/pki-core/testdata
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir -p corpus/{jws,csr,names,problem,policy,token,config,certificate,crl,pem}
+mkdir -p corpus/{jws,csr,names,problem,policy,token,config,certificate,crl,ocsp,pem}
 
 cp "$data"/csr/*.der corpus/csr/
 cp "$data"/ca/*.der corpus/certificate/
@@ -43,6 +43,21 @@ crl ca-only ca-only
 printf 'R\t270101000000Z\t260101000000Z,keyCompromise\t0A\tunknown\t/CN=a\nR\t270101000000Z\t260102000000Z\t40FF\tunknown\t/CN=b\nR\t270101000000Z\t260103000000Z,superseded\t4000000000000000000000000000000000\tunknown\t/CN=c\n' > "$work/ca/index"
 crl entries ext
 crl shard sharded
+
+# OCSP requests: as openssl writes them, each also as the path of a GET.
+ask() { # name, arguments...
+    name=$1; shift
+    openssl ocsp -issuer "$work/ca/cert.pem" "$@" -reqout "corpus/ocsp/$name.der"
+    openssl base64 -A -in "corpus/ocsp/$name.der" > "corpus/ocsp/$name.path"
+}
+ask nonce -serial 0x40ff
+ask plain -serial 0x40ff -no_nonce
+ask sha256 -sha256 -serial 0x7f000000000000000000000000000001 -no_nonce
+ask two -serial 1 -sha256 -serial 2
+ask ten $(for n in 1 2 3 4 5 6 7 8 9 10; do echo -serial "$n"; done)
+ask signed -serial 3 -signer "$work/ca/cert.pem" -signkey "$work/ca/key.pem"
+sed 's/+/-/g; s#/#_#g; s/=//g' corpus/ocsp/nonce.path > corpus/ocsp/url-safe.path
+sed 's/+/%2B/g; s#/#%2f#g; s/=/%3D/g; s#^#//#' corpus/ocsp/nonce.path > corpus/ocsp/percent.path
 
 # PEM: one block of each label, a bundle, line ends, and what must be refused.
 openssl x509 -in "$data/ca/plain.der" -inform DER -out corpus/pem/certificate

@@ -6,18 +6,20 @@
 
 mod acme;
 mod names;
+mod ocsp;
 mod problem;
 mod texts;
 mod x509;
 
 pub use acme::{EAB_URL, eab_account_key, jws};
 pub use names::names;
+pub use ocsp::ocsp;
 pub use problem::problem;
 pub use texts::{config, policy, token};
 pub use x509::{certificate, crl, csr, pem};
 
 /// Every target: its name, which is also the name of its folder in `fuzz/corpus`, and its function.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     ("jws", jws),
     ("csr", csr),
     ("names", names),
@@ -27,6 +29,7 @@ pub const TARGETS: [Target; 10] = [
     ("config", config),
     ("certificate", certificate),
     ("crl", crl),
+    ("ocsp", ocsp),
     ("pem", pem),
 ];
 
