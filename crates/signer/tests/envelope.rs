@@ -226,3 +226,76 @@ async fn a_ceremony_signs_ca_certificates_and_nothing_for_others() {
     });
     assert!(refusal(&signer, Purpose::CaCertificate, &long).await.contains("longer than"));
 }
+
+/// `id-pkix-ocsp-nocheck` (RFC 6960 section 4.2.2.2.1).
+fn no_check() -> CustomExtension {
+    CustomExtension::from_oid_content(&[1, 3, 6, 1, 5, 5, 7, 48, 1, 5], vec![5, 0])
+}
+
+/// The certificate of an OCSP responder, with a change.
+fn responder(change: impl FnOnce(&mut CertificateParams)) -> Vec<u8> {
+    let mut params = leaf();
+    params.subject_alt_names.clear();
+    params.not_after = params.not_before + Duration::from_secs(7 * 86_400);
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::OcspSigning];
+    params.custom_extensions = vec![no_check()];
+    change(&mut params);
+    tbs(&params)
+}
+
+/// OCS-7: fails when a key that speaks in the CA's name gets a certificate for anything else, or for longer than days.
+#[tokio::test]
+async fn ocs_7_a_responder_gets_a_certificate_for_answers_and_nothing_else() {
+    let serving = signer(Envelope::serving());
+    let good = responder(|_| {});
+    sign(&serving, Purpose::OcspResponder, &good).await.unwrap();
+    sign(&serving, Purpose::OcspResponder, &responder(|params| params.is_ca = IsCa::ExplicitNoCa)).await.unwrap();
+    let usage = |usages: &[ExtendedKeyUsagePurpose]| {
+        let usages = usages.to_vec();
+        responder(move |params| params.extended_key_usages = usages)
+    };
+    let keys = |usages: &[KeyUsagePurpose]| {
+        let usages = usages.to_vec();
+        responder(move |params| params.key_usages = usages)
+    };
+    let days = |days: u64| {
+        responder(move |params| params.not_after = params.not_before + Duration::from_secs(days * 86_400 + 1))
+    };
+    use ExtendedKeyUsagePurpose::{Any, ClientAuth, OcspSigning, Other, ServerAuth};
+    use KeyUsagePurpose::{CrlSign, DigitalSignature, KeyCertSign, KeyEncipherment};
+    let cases = [
+        (responder(ca), "it is a CA certificate"),
+        (keys(&[]), "not digitalSignature alone"),
+        (keys(&[KeyEncipherment]), "not digitalSignature alone"),
+        (keys(&[DigitalSignature, KeyCertSign]), "not digitalSignature alone"),
+        (keys(&[DigitalSignature, CrlSign]), "not digitalSignature alone"),
+        (usage(&[]), "no extended key usage"),
+        (usage(&[ServerAuth]), "not OCSP signing alone"),
+        (usage(&[Any]), "not OCSP signing alone"),
+        (usage(&[OcspSigning, Any]), "not OCSP signing alone"),
+        (usage(&[OcspSigning, ClientAuth]), "not OCSP signing alone"),
+        (usage(&[OcspSigning, Other(vec![1, 3, 6, 1, 4, 1, 99999, 1])]), "not OCSP signing alone"),
+        (responder(|params| params.custom_extensions.clear()), "its own state is not to be asked for"),
+        (
+            responder(|params| {
+                params.custom_extensions =
+                    vec![CustomExtension::from_oid_content(&[1, 3, 6, 1, 5, 5, 7, 48, 1, 5], vec![4, 0])];
+            }),
+            "its own state is not to be asked for",
+        ),
+        (responder(|params| params.custom_extensions.push(no_check())), "occurs twice"),
+        (responder(|params| params.subject_alt_names = leaf().subject_alt_names), "it has names"),
+        (days(30), "longer than 30.0 days"),
+        (responder(|params| params.not_after = params.not_before - Duration::from_secs(1)), "ends before it begins"),
+    ];
+    for (tbs, expected) in cases {
+        let told = refusal(&serving, Purpose::OcspResponder, &tbs).await;
+        assert!(told.contains(expected), "{expected}: {told}");
+    }
+    for purpose in [Purpose::Certificate, Purpose::CaCertificate, Purpose::Crl, Purpose::Ocsp] {
+        refusal(&serving, purpose, &good).await;
+    }
+    assert!(refusal(&serving, Purpose::OcspResponder, &tbs(&leaf())).await.contains("not OCSP signing alone"));
+    let ceremony = signer(Envelope::ceremony());
+    assert!(refusal(&ceremony, Purpose::OcspResponder, &good).await.contains("longer than 0.0 days"));
+}

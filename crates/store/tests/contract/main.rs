@@ -16,6 +16,7 @@ mod orders;
 #[path = "../support/postgres.rs"]
 mod postgres;
 mod pruning;
+mod responders;
 mod revocations;
 mod selected;
 mod small;

@@ -285,3 +285,41 @@ async fn what_was_revoked_before_revocations_were_numbered_is_numbered() {
         store.close().await;
     }
 }
+
+/// OCS-5 and OCS-11 after an upgrade: fails when a database from before migration 10 has no place for what responders ask
+/// for, or says something else of the certificates in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn ocs_5_and_11_certificates_of_an_older_database_have_their_states() {
+    use pki_core::revocation::Reason;
+    use store::certificates;
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = format!("sqlite:{}", folder.path().join("test.db").display());
+    let postgres = Postgres::shared().new_database();
+    for (url, migrations, bytes) in [
+        (sqlite, sqlx::migrate!("../../migrations/sqlite"), "BLOB"),
+        (postgres, sqlx::migrate!("../../migrations/postgres"), "BYTEA"),
+    ] {
+        let mut sql = records(bytes);
+        for migration in migrations.iter().filter(|migration| migration.version < 8) {
+            sql += &format!("{}; {}", migration.sql.as_str(), applied(migration.version, &migration.checksum, bytes));
+        }
+        execute(&url, sql + &OLD_REVOCATIONS.replace("BYTES", bytes)).await;
+        let store = open(&url, &folder).await.unwrap();
+        let done = store.migrate().await.unwrap();
+        assert!(done.iter().any(|name| name.contains("ocsp responder")), "{done:?}");
+        let issuer = "00000000000000000000000000000011".parse().unwrap();
+        let status = async |serial: &str| {
+            let serial = serial.parse().unwrap();
+            let found = store.read(async move |tx| certificates::status(tx, issuer, &serial).await).await;
+            found.unwrap().map(|status| status.revocation.map(|it| (it.at.unix_millis(), it.reason)))
+        };
+        assert_eq!(status("4000000000000000000000000000aaaa").await, Some(Some((6000, None))), "{url}");
+        assert_eq!(status("7f").await, Some(Some((5000, Some(Reason::KeyCompromise)))), "{url}");
+        assert_eq!((status("80").await, status("81").await), (Some(None), None), "{url}");
+        let row = "INSERT INTO ocsp_responder (id, issuer_id, replica, spki, proof, state, created_at, version) \
+                   VALUES ('r', 'i', 'here', $1, $1, 'requested', 0, 1)";
+        let kept = store.write(async move |tx| tx.execute(row, &[vec![1_u8].as_slice().into()]).await).await;
+        assert_eq!(kept, Ok(1), "{url}");
+        store.close().await;
+    }
+}
