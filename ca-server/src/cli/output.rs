@@ -98,6 +98,11 @@ fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
+/// `1 certificate`, `2 certificates`.
+pub(super) fn many(count: u64, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Something that may be absent.
 pub(super) fn maybe(text: Option<&String>) -> String {
     text.cloned().unwrap_or_default()

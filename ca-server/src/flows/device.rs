@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use api::token::{EnrolmentToken, Secret};
-use pki_core::acme::problem::ProblemKind;
+use pki_core::acme::problem::{Problem, ProblemKind};
 use pki_core::audit::AuditEvent;
 use pki_core::device::{Device, EabKeyState, NewDevice};
 use pki_core::ids::{DeviceId, DeviceName};
@@ -121,7 +121,10 @@ fn token(ctx: &Context, device: Device, made: NewKey) -> Token {
 pub async fn find(ctx: &Context, name: &DeviceName) -> Result<Device, FlowError> {
     let wanted = name.clone();
     let found = ctx.store.read(async move |tx| Ok::<_, FlowError>(devices::find_by_name(tx, &wanted).await?)).await?;
-    found.ok_or_else(|| FlowError::not_found("device"))
+    found.ok_or_else(|| {
+        let detail = format!("no device is called {name}; `ca-server device list` shows all");
+        FlowError::Problem(Problem::new(ProblemKind::Malformed, detail).with_status(404))
+    })
 }
 
 /// Devices that are looked for, in the order they were registered.

@@ -1,14 +1,17 @@
 //! What administrators look through: certificates and events.
 
+use data_encoding::HEXLOWER;
 use pki_core::acme::problem::{Problem, ProblemKind};
 use pki_core::audit::AuditEvent;
 use pki_core::ids::{CertificateId, DeviceName, EventId, Serial};
-use pki_core::issuance::record::CertificateRecord;
+use pki_core::issuance::record::{CertificateRecord, CertificateState};
 use pki_core::revocation::reference::Reference;
 use ring::digest::{SHA256, digest};
 use store::certificates::NameFilter;
-use store::{Tx, audit, certificates, devices, issuers};
+use store::revocations::FirstCrl;
+use store::{Tx, audit, certificates, devices, issuers, revocations};
 
+use super::revocations::TELLING;
 use super::{Context, FlowError};
 
 /// A certificate and the name of the device that holds it.
@@ -18,6 +21,17 @@ pub struct Listed {
     pub record: CertificateRecord,
     /// Its device, if it has one.
     pub device: Option<DeviceName>,
+    /// What is known of its revocation, if it is revoked and one certificate was asked for.
+    pub revoked: Option<Revoked>,
+}
+
+/// What the audit log and the lists know of a revocation.
+#[derive(Debug)]
+pub struct Revoked {
+    /// The newest event of it; none when that is older than the audit log.
+    pub event: Option<AuditEvent>,
+    /// The complete list on which it first stood.
+    pub first_crl: Option<FirstCrl>,
 }
 
 /// Certificates in the order they were planned, of one name if given.
@@ -33,7 +47,7 @@ pub async fn list(
             let mut listed = Vec::new();
             for record in certificates::list(tx, &filter, after, limit).await? {
                 let device = device_name(tx, &record).await?;
-                listed.push(Listed { record, device });
+                listed.push(Listed { record, device, revoked: None });
             }
             Ok::<_, FlowError>(listed)
         })
@@ -64,15 +78,35 @@ pub async fn find(ctx: &Context, reference: &Reference) -> Result<Listed, FlowEr
         Reference::Fingerprint(sha256) => by_fingerprint(ctx, *sha256).await?,
     };
     let Some(record) = found else {
-        let detail = "this CA has issued no such certificate";
+        let what = match reference {
+            Reference::Serial(readings) => {
+                let readings: Vec<String> = readings.iter().map(ToString::to_string).collect();
+                format!("the serial number {}", readings.join(" or "))
+            }
+            Reference::Fingerprint(sha256) => format!("the SHA-256 {}", HEXLOWER.encode(sha256)),
+        };
+        let detail = format!(
+            "this CA has issued no certificate with {what}; `ca-server cert list --name NAME` finds those of a name"
+        );
         return Err(FlowError::Problem(Problem::new(ProblemKind::Malformed, detail).with_status(404)));
     };
     ctx.store
         .read(async move |tx| {
             let device = device_name(tx, &record).await?;
-            Ok::<_, FlowError>(Listed { record: record.clone(), device })
+            let revoked = revoked(tx, &record).await?;
+            Ok::<_, FlowError>(Listed { record: record.clone(), device, revoked })
         })
         .await
+}
+
+async fn revoked(tx: &mut Tx<'_>, record: &CertificateRecord) -> Result<Option<Revoked>, FlowError> {
+    if !matches!(record.state, CertificateState::Revoked { .. }) {
+        return Ok(None);
+    }
+    let entry = revocations::find(tx, record.issuer, &record.serial).await?;
+    let subject = format!("certificate:{}", record.id);
+    let event = audit::newest_of(tx, &TELLING, std::slice::from_ref(&subject)).await?.remove(&subject);
+    Ok(Some(Revoked { event, first_crl: entry.and_then(|entry| entry.first_crl) }))
 }
 
 async fn by_serial(ctx: &Context, readings: Vec<Serial>) -> Result<Option<CertificateRecord>, FlowError> {
@@ -91,21 +125,19 @@ async fn by_serial(ctx: &Context, readings: Vec<Serial>) -> Result<Option<Certif
         .await
 }
 
-/// Certificates are not filed by it: all are looked at, page by page, the newest of them last.
+/// Certificates are not filed by it, since each issuance would pay for it: the bytes of all are looked at, page by page, the
+/// newest of them last. A file is found by its serial number (docs/adr/0013).
 async fn by_fingerprint(ctx: &Context, sha256: [u8; 32]) -> Result<Option<CertificateRecord>, FlowError> {
     const PAGE: u32 = 2000;
-    let is_it =
-        |record: &CertificateRecord| record.state.der().is_some_and(|der| digest(&SHA256, der).as_ref() == sha256);
     let mut after = None;
     loop {
-        let filter = certificates::Filter::default();
         let page =
-            ctx.store.scan(async move |tx| Ok::<_, FlowError>(certificates::list(tx, &filter, after, PAGE).await?));
-        let page = page.await?;
-        let Some(last) = page.last() else { return Ok(None) };
-        after = Some(last.id);
-        if let Some(found) = page.into_iter().find(is_it) {
-            return Ok(Some(found));
+            ctx.store.scan(async move |tx| Ok::<_, FlowError>(certificates::signed(tx, after, PAGE).await?)).await?;
+        let Some((last, _)) = page.last() else { return Ok(None) };
+        after = Some(*last);
+        let found = page.iter().find(|(_, der)| digest(&SHA256, der).as_ref() == sha256);
+        if let Some(id) = found.map(|(id, _)| *id) {
+            return ctx.store.read(async move |tx| Ok(certificates::find(tx, id).await?)).await;
         }
     }
 }

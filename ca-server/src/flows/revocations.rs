@@ -7,6 +7,9 @@ use store::revocations::report::{self, Reported};
 
 use super::{Context, FlowError};
 
+/// Events that tell of a revocation, the surest first: a certificate may be revoked in the moment it is issued.
+pub(super) const TELLING: [&str; 2] = ["certificate.revoke", "certificate.issue"];
+
 /// A revoked certificate, and the event that tells who revoked it.
 #[derive(Debug)]
 pub struct Told {
@@ -22,7 +25,7 @@ pub async fn list(ctx: &Context, selection: Selection, after: u64, limit: u32) -
         .scan(async move |tx| {
             let reported = report::list(tx, &selection, after, limit).await?;
             let subjects: Vec<String> = reported.iter().map(|one| format!("certificate:{}", one.certificate)).collect();
-            let mut events = audit::newest_of(tx, &["certificate.revoke", "certificate.issue"], &subjects).await?;
+            let mut events = audit::newest_of(tx, &TELLING, &subjects).await?;
             let told = reported.into_iter().zip(&subjects);
             Ok::<_, FlowError>(
                 told.map(|(reported, subject)| Told { reported, event: events.remove(subject) }).collect(),

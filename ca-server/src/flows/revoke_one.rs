@@ -2,9 +2,10 @@
 
 use pki_core::acme::problem::{Problem, ProblemKind};
 use pki_core::device::DeviceState;
-use pki_core::ids::CertificateId;
+use pki_core::ids::{CertificateId, Serial};
 use pki_core::issuance::record::CertificateRecord;
 use pki_core::revocation::{self, Reason, Release, Status};
+use store::certificates::selected;
 use store::{Tx, audit, certificates, devices};
 
 use super::denied::after_commit;
@@ -37,6 +38,15 @@ async fn try_to_revoke(ctx: &Context, id: CertificateId, why: Why<'_>) -> Result
     let Some(revocation) = step.of_one()? else { return Ok(false) };
     revoke::write(ctx, &record, revocation, why.comment, why.actor).await?;
     Ok(true)
+}
+
+/// Serial numbers that an answer names.
+const NAMED: u32 = 5;
+
+/// The certificates in force that have the key of this one, which is known to others: some of them, and how many they are.
+pub async fn others_of_key(ctx: &Context, record: &CertificateRecord) -> Result<(Vec<Serial>, u64), FlowError> {
+    let (key, id, now) = (record.spki_sha256, record.id, ctx.now());
+    ctx.store.look(async move |tx| Ok::<_, FlowError>(selected::others_of_key(tx, &key, id, now, NAMED).await?)).await
 }
 
 /// Ends the hold of a certificate; false when it is in force anyway.

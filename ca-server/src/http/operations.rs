@@ -8,10 +8,11 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use pki_core::ids::IssuerId;
 
 use super::Http;
 use crate::flows::denied::STALE;
-use crate::flows::health;
+use crate::flows::{crl, health};
 
 /// All routes of the operations listener.
 pub fn router() -> Router<Arc<Http>> {
@@ -54,7 +55,18 @@ fn denied_detail(http: &Http) -> Result<String, String> {
         let seconds = lag.as_secs();
         return Err(format!("not ready: revocations were last read {seconds} s ago, up to number {number}\n"));
     }
-    Ok(format!("revocations: read up to number {number}\n"))
+    Ok(format!("revocations: read up to number {number}\n{}", published(http)))
+}
+
+/// Up to which revocation the complete lists tell; accounts and devices that were taken out have numbers and are on no list.
+fn published(http: &Http) -> String {
+    let lists = crl::all(&http.ctx);
+    let complete = lists.iter().map(|list| &list.record).filter(|record| record.shard.is_none());
+    let complete = complete.filter(|record| record.issuer != http.ctx.root.id);
+    let line = |number: u64, issuer: IssuerId, covers: u64| {
+        format!("list {number} of issuer {issuer}: covers revocations up to number {covers}\n")
+    };
+    complete.map(|record| line(record.number, record.issuer, record.covers)).collect()
 }
 
 /// Lists that cannot be published keep no certificate from being issued either.

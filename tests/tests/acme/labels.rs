@@ -205,7 +205,7 @@ async fn labels_are_set_removed_and_looked_for() {
         (&["gw-1", "role=a,b"], 2, "cannot be the value of the label `role`"),
         (&["gw-1", "role=a", "role-"], 1, "is named twice"),
         (&[&["gw-1"], &many[..]].concat(), 1, "a device has 16 labels at most"),
-        (&["gw-9", "role=x"], 1, "no such device"),
+        (&["gw-9", "role=x"], 1, "no device is called gw-9"),
     ] {
         let ran = ca.command(&[&["device", "label"], changes].concat()).await;
         assert!(ran.code == code && ran.stderr.contains(told), "{changes:?}: {told}: {ran}");

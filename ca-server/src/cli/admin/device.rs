@@ -166,7 +166,10 @@ fn tell(admin: &Admin, out: &TakenOutView) -> Result<(), CliError> {
     }
     show(admin, &out.device)?;
     let TakenOutView { certificates, accounts, orders, .. } = out;
-    output::print(&format!("revoked: {certificates} certificates; ended: {accounts} accounts, {orders} open orders\n"))
+    let [certificates, accounts, orders] =
+        [(certificates, "certificate"), (accounts, "account"), (orders, "open order")]
+            .map(|(count, thing)| output::many(*count, thing));
+    output::print(&format!("revoked: {certificates}; ended: {accounts}, {orders}\n"))
 }
 
 impl Add {

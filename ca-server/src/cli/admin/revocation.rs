@@ -43,9 +43,10 @@ impl List {
         conditions.extend(self.since.as_ref().map(|since| format!("revoked-after={since}")));
         let selection = (!conditions.is_empty()).then(|| conditions.join(" "));
         let found = self.fetch(selection).await?;
-        let header = ["SERIAL", "REVOKED", "REASON", "NAMES", "DEVICE", "BY", "COMMENT", "FIRST CRL"];
+        let header = ["NUMBER", "SERIAL", "REVOKED", "REASON", "NAMES", "DEVICE", "BY", "COMMENT", "FIRST CRL"];
         output::list(self.admin.output.output, &found, header, |one| {
             [
+                one.number.to_string(),
                 one.serial.clone(),
                 one.revoked_at.clone(),
                 output::maybe(one.reason.as_ref()),

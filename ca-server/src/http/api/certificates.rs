@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use api::admin::{
     CertificateView, Page, PageQuery, ReleaseRequest, ReplaceAllRequest, ReplaceAllView, RevokeRequest, RevokedView,
+    SameKey,
 };
 use axum::Json;
 use axum::extract::{Query, State};
 use pki_core::acme::problem::{Problem, ProblemKind};
 use pki_core::ids::CertificateId;
+use pki_core::issuance::record::CertificateState;
+use pki_core::revocation::Reason;
 use pki_core::revocation::reference::Reference;
 
 use super::super::extract::Segment;
@@ -83,7 +86,22 @@ pub(super) async fn release(
 /// The certificate as it stands now.
 async fn again(http: &Http, found: &Listed, changed: bool) -> Result<Json<RevokedView>, HttpError> {
     let found = inventory::find(&http.ctx, &Reference::Serial(vec![found.record.serial.clone()])).await?;
-    Ok(Json(RevokedView { changed, certificate: view::certificate(&found, http.ctx.now(), true) }))
+    let same_key = same_key(http, &found).await?;
+    Ok(Json(RevokedView { changed, same_key, certificate: view::certificate(&found, http.ctx.now(), true) }))
+}
+
+/// What else has a key that is in wrong hands (RFC 8555 section 11.1, protocols REV-6).
+async fn same_key(http: &Http, found: &Listed) -> Result<Option<SameKey>, HttpError> {
+    let reason = match &found.record.state {
+        CertificateState::Revoked { revocation, .. } => revocation.reason,
+        _ => None,
+    };
+    if reason != Some(Reason::KeyCompromise) {
+        return Ok(None);
+    }
+    let (serials, count) = revoke_one::others_of_key(&http.ctx, &found.record).await?;
+    let serials = serials.iter().map(ToString::to_string).collect();
+    Ok((count > 0).then_some(SameKey { count, serials }))
 }
 
 /// Renewal information asks all clients to renew (RFC 9773 section 4.2).

@@ -57,9 +57,14 @@ pub(super) fn device(device: &Device, newest: Option<&CertificateRecord>) -> Dev
         created_at: device.created_at.rfc3339(),
         state_since: since.map(Timestamp::rfc3339),
         last_seen_at: device.last_seen_at.map(Timestamp::rfc3339),
-        certificate_until: newest.map(|record| record.not_after.rfc3339()),
+        certificate_until: newest.filter(|record| !is_revoked(record)).map(|record| record.not_after.rfc3339()),
         conflicts: Vec::new(),
     }
+}
+
+/// One that was taken back certifies nobody, whatever its end.
+fn is_revoked(record: &CertificateRecord) -> bool {
+    matches!(record.state, CertificateState::Revoked { .. })
 }
 
 pub(super) fn conflict(event: &AuditEvent) -> EnrolmentConflict {
@@ -76,6 +81,9 @@ pub(super) fn certificate(listed: &Listed, now: Timestamp, with_pem: bool) -> Ce
         CertificateState::Revoked { revocation, .. } => (CertificateStateView::Revoked, Some(revocation)),
     };
     let identifiers = record.identifiers.iter().map(wire::identifier).collect::<Vec<IdentifierObject>>();
+    let event = listed.revoked.as_ref().and_then(|revoked| revoked.event.as_ref());
+    let detail = |name: &str| event.and_then(|event| event.details.get(name)).filter(|text| !text.is_empty()).cloned();
+    let first_crl = listed.revoked.as_ref().and_then(|revoked| revoked.first_crl);
     CertificateView {
         id: record.id.to_string(),
         serial: record.serial.to_string(),
@@ -89,6 +97,11 @@ pub(super) fn certificate(listed: &Listed, now: Timestamp, with_pem: bool) -> Ce
         state,
         revoked_at: revocation.map(|revocation| revocation.at.rfc3339()),
         reason: revocation.and_then(|revocation| revocation.reason).map(|reason| reason.name().to_owned()),
+        revoked_by: event.map(|event| event.actor.clone()),
+        comment: detail("comment"),
+        revoked_with: detail("with"),
+        first_crl: first_crl.map(|crl| crl.number),
+        first_crl_at: first_crl.map(|crl| crl.at.rfc3339()),
         device: listed.device.as_ref().map(ToString::to_string),
         account: record.account.map(|id| id.to_string()),
         source: record.source.as_str().to_owned(),

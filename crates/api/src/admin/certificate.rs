@@ -36,6 +36,21 @@ pub struct CertificateView {
     /// Why: a name of RFC 5280 section 5.3.1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Who revoked it; with what follows on `show` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_by: Option<String>,
+    /// What they said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// What it was revoked with: `device:ID` or `set:ID`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_with: Option<String>,
+    /// The number of the complete CRL on which it first stood; absent until that is published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_crl: Option<u64>,
+    /// When that was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_crl_at: Option<String>,
     /// The name of the device that holds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,

@@ -19,8 +19,8 @@ pub use device::{
 pub use eab::{EabRequest, EabSecretView, EabState, EabView};
 pub use overview::{AuditView, CrlView, IssuerView, PolicyFailureView, PolicyView, ProfileView, Status};
 pub use revocation::{
-    ReleaseRequest, RevocationQuery, RevocationView, RevokeRequest, RevokedView, RunRequest, RunView, SetDevice,
-    SetGroup, SetPlan, SetRequest, TakenOutView,
+    ReleaseRequest, RevocationQuery, RevocationView, RevokeRequest, RevokedView, RunRequest, RunView, SameKey,
+    SetDevice, SetGroup, SetPlan, SetRequest, TakenOutView,
 };
 
 /// One page of a listing.

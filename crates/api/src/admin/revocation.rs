@@ -37,9 +37,22 @@ pub struct ReleaseRequest {
 pub struct RevokedView {
     /// False when it stood so already.
     pub changed: bool,
+    /// Other certificates in force with the same key, when this one was revoked for its key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same_key: Option<SameKey>,
     /// The certificate as it stands now.
     #[serde(flatten)]
     pub certificate: CertificateView,
+}
+
+/// Certificates in force with a key that is in wrong hands: `cert revoke --where key=SHA256` takes them back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SameKey {
+    /// How many.
+    pub count: u64,
+    /// The serial numbers of some, the oldest first.
+    pub serials: Vec<String>,
 }
 
 /// A device that was to be taken out of service.

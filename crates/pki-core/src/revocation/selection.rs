@@ -1,9 +1,11 @@
 //! Which certificates are meant: `profile=gateway site!=home label.line=3 name=*.line3.test issued-before=2026-03-01`.
 //!
-//! Conditions are separated by white space and all of them have to hold. A value with white space stands in double
-//! quotes. The word `all` alone means every certificate: an empty text, which a script makes by mistake, means nothing.
+//! Conditions are separated by white space and all of them have to hold. A value with white space stands in quotes, double
+//! or single. The word `all` alone means every certificate: an empty text, which a script makes by mistake, means nothing.
 
 use std::fmt;
+
+use data_encoding::HEXLOWER;
 
 use super::Reason;
 use crate::ids::{DeviceName, ProfileName, SiteName};
@@ -15,8 +17,8 @@ const MAX_TEXT: usize = 4096;
 /// Most conditions.
 const MAX_CONDITIONS: usize = 32;
 
-const FIELDS: &str = "issuer, profile, site, device, label.KEY, name, reason, issued-after, issued-before, expires-after, \
-                      expires-before, revoked-after and revoked-before";
+const FIELDS: &str = "issuer, profile, site, device, label.KEY, name, key, reason, issued-after, issued-before, \
+                      expires-after, expires-before, revoked-after and revoked-before";
 
 /// Conditions on certificates, all of which have to hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,6 +55,8 @@ pub enum Test {
     },
     /// A name it carries.
     Name(NamePattern),
+    /// SHA-256 of its public key (SubjectPublicKeyInfo).
+    Key([u8; 32]),
     /// Why it was revoked; none when no reason was given.
     Reason(Option<Reason>),
     /// A point in time.
@@ -107,10 +111,12 @@ pub enum SelectionError {
     #[error("the conditions are longer than {MAX_TEXT} characters or more than {MAX_CONDITIONS}")]
     TooLong,
     /// No end of a quotation.
-    #[error("a double quote is opened and not closed")]
+    #[error("a quote is opened and not closed")]
     Quote,
     /// No operator.
-    #[error("`{0}` is no condition; write FIELD=VALUE or FIELD!=VALUE, where FIELD is one of {FIELDS}")]
+    #[error(
+        "`{0}` is no condition; write FIELD=VALUE or FIELD!=VALUE, a value with spaces in quotes, where FIELD is one of {FIELDS}"
+    )]
     NoCondition(String),
     /// An unknown field.
     #[error("there is no field `{0}`; there are {FIELDS}")]
@@ -150,30 +156,40 @@ impl Selection {
     }
 }
 
-/// White space separates; within double quotes it does not.
+/// White space separates; within quotes it does not.
 fn words(text: &str) -> Result<Vec<String>, SelectionError> {
-    let (mut words, mut word, mut quoted, mut begun) = (Vec::new(), String::new(), false, false);
+    let (mut words, mut word, mut quote, mut begun) = (Vec::new(), String::new(), None, false);
     for c in text.chars() {
-        match c {
-            '"' => (quoted, begun) = (!quoted, true),
-            c if c.is_whitespace() && !quoted => {
+        match (c, quote) {
+            (c, Some(open)) if c == open => quote = None,
+            ('"' | '\'', None) => (quote, begun) = (Some(c), true),
+            (c, None) if c.is_whitespace() => {
                 if std::mem::take(&mut begun) {
                     words.push(std::mem::take(&mut word));
                 }
             }
-            c => {
+            (c, _) => {
                 begun = true;
                 word.push(c);
             }
         }
     }
-    if quoted {
+    if quote.is_some() {
         return Err(SelectionError::Quote);
     }
     if begun {
         words.push(word);
     }
     Ok(words)
+}
+
+/// As [`words`] reads it: one word.
+fn quoted(word: &str) -> String {
+    if !word.contains(|c: char| c.is_whitespace() || matches!(c, '"' | '\'')) {
+        return word.to_owned();
+    }
+    // a double quote stands in single ones, and everything else in double ones
+    format!("\"{}\"", word.replace('"', "\"'\"'\""))
 }
 
 fn condition(word: &str) -> Result<Condition, SelectionError> {
@@ -201,6 +217,11 @@ fn test(field: &str, value: &str) -> Result<Test, SelectionError> {
         "site" => Test::Site(value.parse().map_err(|error| wrong(format!("{error}")))?),
         "device" => Test::Device(value.parse().map_err(|error| wrong(format!("{error}")))?),
         "name" => Test::Name(NamePattern::parse(value).map_err(wrong)?),
+        "key" => Test::Key(key(value).ok_or_else(|| {
+            wrong(format!(
+                "`{value}` is no SHA-256 of a public key: 64 hexadecimal digits, as `cert show` has them at `key SHA-256`"
+            ))
+        })?),
         "reason" if value.eq_ignore_ascii_case("none") => Test::Reason(None),
         "reason" => Test::Reason(Some(Reason::from_name(value).ok_or_else(|| {
             wrong(format!(
@@ -212,6 +233,11 @@ fn test(field: &str, value: &str) -> Result<Test, SelectionError> {
             Some(key) => Test::Label { key: key.to_owned(), value: value.to_owned() },
         },
     })
+}
+
+fn key(value: &str) -> Option<[u8; 32]> {
+    let digits = value.replace(':', "").to_ascii_lowercase();
+    HEXLOWER.decode(digits.as_bytes()).ok()?.try_into().ok()
 }
 
 fn moment(field: &str) -> Option<(Moment, Side)> {
@@ -283,6 +309,7 @@ impl fmt::Display for Condition {
             Test::Device(name) => ("device".to_owned(), name.to_string()),
             Test::Label { key, value } => (format!("label.{key}"), value.clone()),
             Test::Name(pattern) => ("name".to_owned(), pattern.to_string()),
+            Test::Key(sha256) => ("key".to_owned(), HEXLOWER.encode(sha256)),
             Test::Reason(reason) => ("reason".to_owned(), reason.map_or("none", Reason::name).to_owned()),
             Test::Time { moment, side, at } => {
                 let moment = match moment {
@@ -295,11 +322,7 @@ impl fmt::Display for Condition {
             }
         };
         let operator = if self.negated { "!=" } else { "=" };
-        if value.contains(char::is_whitespace) || field.contains(char::is_whitespace) {
-            write!(f, "\"{field}{operator}{value}\"")
-        } else {
-            write!(f, "{field}{operator}{value}")
-        }
+        f.write_str(&quoted(&format!("{field}{operator}{value}")))
     }
 }
 

@@ -29,6 +29,8 @@ fn every_field_has_its_form() {
     let at = Timestamp::parse_rfc3339("2026-03-02T08:00:00Z").unwrap();
     assert_eq!(conditions[8].test, Test::Time { moment: Moment::Issued, side: Side::Before, at });
     assert_eq!(parsed("name=GW-*")[0].test, Test::Name(NamePattern::Beginning("gw-".to_owned())));
+    let fingerprint = "AB:".repeat(31) + "ab";
+    assert_eq!(parsed(&format!("key={fingerprint}"))[0].test, Test::Key([0xab; 32]));
     assert_eq!(parsed("reason=none")[0].test, Test::Reason(None));
 }
 
@@ -37,6 +39,9 @@ fn quotes_hold_words_together() {
     let expected = Test::Label { key: "hall".to_owned(), value: "north wing=2".to_owned() };
     assert_eq!(parsed("label.hall=\"north wing=2\" site=home")[0].test, expected);
     assert_eq!(parsed("\"label.hall=north wing=2\"\tsite=home").len(), 2);
+    assert_eq!(parsed("label.hall='north wing=2' site=home")[0].test, expected);
+    let both = Test::Issuer("it's \"the\" CA".to_owned());
+    assert_eq!(parsed("issuer=\"it's \"'\"the\"'\" CA\"")[0].test, both);
 }
 
 #[test]
@@ -57,6 +62,12 @@ fn only_the_word_all_means_everything() {
         ("name=*", "is no name"),
         ("name=*.*.test", "is no name"),
         ("site=\"home", "not closed"),
+        ("site='home\"", "not closed"),
+        (
+            "issuer=Site Issuing CA",
+            "`Issuing` is no condition; write FIELD=VALUE or FIELD!=VALUE, a value with spaces in quotes",
+        ),
+        ("key=abcd", "is no SHA-256 of a public key"),
         ("reason=because", "is not a reason"),
     ] {
         assert!(refused(text).contains(told), "{text}: {}", refused(text));
@@ -68,7 +79,7 @@ fn only_the_word_all_means_everything() {
 proptest! {
     /// What the audit log keeps of a selection means the same when it is read again.
     #[test]
-    fn a_selection_is_written_as_it_is_read(text in "(((issuer|profile|site|device|label\\.[a-z]{1,4}|name|issued-after|reason)!?=(2026-0[1-9]-01|\"[a-z =]{1,9}\"|[a-z*.]{1,9}|none) ){1,4})") {
+    fn a_selection_is_written_as_it_is_read(text in "(((issuer|profile|site|device|label\\.[a-z]{1,4}|name|issued-after|reason)!?=(2026-0[1-9]-01|\"[a-z' =]{1,9}\"|'[a-z\" =]{1,9}'|[a-z*.]{1,9}|none) ){1,4})") {
         if let Ok(selection) = Selection::parse(&text) {
             prop_assert_eq!(Selection::parse(&selection.to_string()), Ok(selection));
         }

@@ -10,7 +10,7 @@ use pki_core::x509::name::Identifier;
 use crate::certificates::{load, select};
 use crate::error::StoreError;
 use crate::tx::{Touch, Tx};
-use crate::value::Value;
+use crate::value::{Row, Value};
 
 /// What a list contains: certificates that fit every condition that is given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -115,6 +115,21 @@ pub async fn list(
     values.push(limit.into());
     let _ = write!(sql, " ORDER BY id LIMIT ${}", values.len());
     tx.rows(sql, &values).await?.into_iter().map(load).collect()
+}
+
+/// The signed certificates behind `after` with their bytes, oldest first, for whoever looks for one by its bytes.
+pub async fn signed(
+    tx: &mut Tx<'_>,
+    after: Option<CertificateId>,
+    limit: u32,
+) -> Result<Vec<(CertificateId, Vec<u8>)>, StoreError> {
+    let sql = "SELECT id, der FROM certificate WHERE id > $1 AND state <> 'planned' ORDER BY id LIMIT $2";
+    let rows = tx.rows(sql, &[crate::after(after), limit.into()]).await?;
+    let load = |row: Row| {
+        let mut fields = row.fields(super::TABLE);
+        Ok((fields.id()?, fields.bytes()?))
+    };
+    rows.into_iter().map(load).collect()
 }
 
 pub(super) async fn insert_names(

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use pki_core::ids::{CertificateId, DeviceId, DeviceName, ProfileName, SiteName};
+use pki_core::ids::{CertificateId, DeviceId, DeviceName, ProfileName, Serial, SiteName};
 use pki_core::issuance::record::CertificateRecord;
 use pki_core::revocation::Reason;
 use pki_core::revocation::selection::{Condition, Moment, NamePattern, Selection, Side, Test};
@@ -120,6 +120,7 @@ impl Where {
                     "c.id IN (SELECT certificate_id FROM certificate_name WHERE token >= {first} AND token < {last})"
                 )
             }
+            Test::Key(sha256) => format!("c.spki_sha256 = {}", self.put(sha256.to_vec())),
             Test::Reason(None) => "(c.state = 'revoked' AND c.revocation_reason IS NULL)".to_owned(),
             Test::Reason(Some(reason)) => format!("c.revocation_reason = {}", self.put(u32::from(reason.code()))),
             Test::Time { moment, side, at } => {
@@ -232,6 +233,28 @@ pub async fn count_in_force(tx: &mut Tx<'_>, now: Timestamp) -> Result<u64, Stor
     let sql =
         format!("SELECT COUNT(*) FROM certificate c WHERE {NOT_OWN} AND c.state = 'issued' AND c.not_after >= $1");
     counted(tx.row(sql, &[now.into()]).await?)
+}
+
+/// The certificates in force whose key has this SHA-256, but for one: a few of their serial numbers, the oldest first, and how
+/// many they are.
+pub async fn others_of_key(
+    tx: &mut Tx<'_>,
+    spki_sha256: &[u8; 32],
+    but: CertificateId,
+    now: Timestamp,
+    limit: u32,
+) -> Result<(Vec<Serial>, u64), StoreError> {
+    let sql = "SELECT id, serial, COUNT(*) OVER () FROM certificate \
+               WHERE spki_sha256 = $1 AND id <> $2 AND state <> 'revoked' AND not_after >= $3 ORDER BY id LIMIT $4";
+    let values = [spki_sha256.as_slice().into(), Value::text(but), now.into(), limit.into()];
+    let (mut serials, mut all) = (Vec::new(), 0);
+    for row in tx.rows(sql, &values).await? {
+        let mut fields = row.fields(TABLE);
+        let _: CertificateId = fields.id()?;
+        serials.push(fields.parse()?);
+        all = whole(&mut fields)?;
+    }
+    Ok((serials, all))
 }
 
 /// The certificates of these ids, oldest first; nobody else changes them before the transaction ends.

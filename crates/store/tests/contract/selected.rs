@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pki_core::device::DeviceState;
+use pki_core::device::{DeviceState, Labels};
 use pki_core::ids::{CertificateId, DeviceName};
 use pki_core::issuance::record::{CertificateRecord, CertificateState, Revocation};
 use pki_core::revocation::Reason;
@@ -13,9 +13,13 @@ use store::{Store, certificates, devices};
 
 use crate::fixtures::{at, certificate, device, dns, read, write};
 
-crate::on_both! { conditions_find_what_they_say, a_plan_counts_fates, what_is_revoked_is_reported }
+crate::on_both! { conditions_find_what_they_say, the_others_of_a_key_are_found, a_plan_counts_fates, what_is_revoked_is_reported }
 
 const NOW: i64 = 100;
+
+/// A key that several have.
+const KEY: [u8; 32] = [0xab; 32];
+const KEYED: [&str; 5] = ["a.line3.test", "xline3.test", "gone.test", "old.test", "planned.test"];
 
 /// Certificates by the name they carry.
 struct Stock {
@@ -28,6 +32,7 @@ impl Stock {
         let issuer = crate::issuers::stored(store, 1).await.id;
         let mut gateway = device("gw-1");
         gateway.state = DeviceState::Enrolled { at: at(0) };
+        gateway.labels = Labels::parse([("line", "3"), ("hall", "north wing")]).unwrap();
         let row = gateway.clone();
         write(store, async move |tx| devices::insert(tx, &row).await).await.unwrap();
         let mut records = BTreeMap::new();
@@ -45,6 +50,7 @@ impl Stock {
             record.device = name.starts_with("a.").then_some(gateway.id);
             record.not_after = at(if name == "old.test" { NOW - 1 } else { NOW + 50 });
             record.created_at = at(if name.starts_with('b') { 20 } else { 10 });
+            record.spki_sha256 = if KEYED.contains(&name) { KEY } else { record.spki_sha256 };
             let der = vec![0x30; 9];
             record.state = match reason {
                 _ if name == "planned.test" => CertificateState::Planned { tbs: der },
@@ -98,6 +104,12 @@ async fn conditions_find_what_they_say(store: &Store) {
         ("device=gw-1", vec![a]),
         ("device!=gw-1", vec![b, held, x]),
         ("device=gw-2", vec![]),
+        ("label.line=3", vec![a]),
+        ("label.line=3 label.hall=\"north wing\"", vec![a]),
+        ("label.line=4", vec![]),
+        ("label.line!=3", vec![b, held, x]),
+        ("label.roof=3", vec![]),
+        (&format!("key={}", "ab".repeat(32)), vec![a, x]),
         ("issued-after=2026-01-01T00:00:20Z", vec![b]),
         ("issued-before=2026-01-01T00:00:20Z", vec![a, held, x]),
         ("expires-before=2026-01-01T00:02:30Z", vec![]),
@@ -118,6 +130,23 @@ async fn conditions_find_what_they_say(store: &Store) {
     assert_eq!(stock.affected(store, "all", Some(Reason::KeyCompromise)).await, [a, b, gone, held, x]);
     assert_eq!(stock.affected(store, "all", None).await, [a, b, held, x]);
     assert_eq!(stock.device.to_string(), "gw-1");
+}
+
+/// REV-6: what is in force or is being signed, but for the one that was asked about.
+async fn the_others_of_a_key_are_found(store: &Store) {
+    let stock = Stock::lay(store).await;
+    let a = stock.records["a.line3.test"].id;
+    let serial = |name: &str| stock.records[name].serial.clone();
+    let others =
+        async |limit| read(store, async move |tx| selected::others_of_key(tx, &KEY, a, at(NOW), limit).await).await;
+    let mut expected = vec![serial("xline3.test"), serial("planned.test")];
+    let (mut all, count) = others(9).await;
+    all.sort();
+    expected.sort();
+    assert_eq!((all, count), (expected, 2));
+    assert_eq!(others(1).await.1, 2, "the number does not depend on how many are named");
+    let nobody = read(store, async move |tx| selected::others_of_key(tx, &[1; 32], a, at(NOW), 9).await).await;
+    assert_eq!(nobody, (vec![], 0));
 }
 
 async fn a_plan_counts_fates(store: &Store) {

@@ -102,11 +102,28 @@ fn names(certificate: &CertificateView) -> String {
 }
 
 fn show(admin: &Admin, certificate: &CertificateView) -> Result<(), CliError> {
-    let facts = vec![
+    output::show(admin.output.output, certificate, facts(certificate))?;
+    match (admin.output.output, &certificate.pem) {
+        (Format::Table, Some(pem)) => output::print(&format!("\n{pem}")),
+        _ => Ok(()),
+    }
+}
+
+/// What people are told of a certificate; its bytes are apart.
+fn facts(certificate: &CertificateView) -> Vec<(&'static str, String)> {
+    let first = |number: u64| match &certificate.first_crl_at {
+        Some(at) => format!("number {number} of {at}"),
+        None => format!("number {number}"),
+    };
+    vec![
         ("serial", certificate.serial.clone()),
         ("state", output::word(&certificate.state)),
         ("revoked", output::maybe(certificate.revoked_at.as_ref())),
         ("reason", output::maybe(certificate.reason.as_ref())),
+        ("revoked by", output::maybe(certificate.revoked_by.as_ref())),
+        ("revoked with", output::maybe(certificate.revoked_with.as_ref())),
+        ("comment", output::maybe(certificate.comment.as_ref())),
+        ("first CRL", certificate.first_crl.map(first).unwrap_or_default()),
         ("names", names(certificate)),
         ("profile", certificate.profile.clone()),
         ("policy", certificate.policy_revision.clone()),
@@ -120,10 +137,5 @@ fn show(admin: &Admin, certificate: &CertificateView) -> Result<(), CliError> {
         ("SHA-256", output::maybe(certificate.sha256.as_ref())),
         ("key SHA-256", certificate.spki_sha256.clone()),
         ("issuer", certificate.issuer.clone()),
-    ];
-    output::show(admin.output.output, certificate, facts)?;
-    match (admin.output.output, &certificate.pem) {
-        (Format::Table, Some(pem)) => output::print(&format!("\n{pem}")),
-        _ => Ok(()),
-    }
+    ]
 }

@@ -2,15 +2,16 @@
 
 use std::path::Path;
 
-use api::admin::{ReleaseRequest, RevokeRequest, RevokedView};
+use api::admin::{ReleaseRequest, RevokeRequest, RevokedView, SameKey};
 use clap::Args;
 use data_encoding::HEXLOWER;
+use pki_core::revocation::Reason;
 use pki_core::revocation::reference::Reference;
 use pki_core::x509::certificate::Certificate;
 use pki_core::x509::pem;
 
+use super::facts;
 use super::set::Set;
-use super::show;
 use crate::cli::args::Admin;
 use crate::cli::client::{Client, encode};
 use crate::cli::error::CliError;
@@ -80,8 +81,8 @@ impl Named {
             true => Certificate::parse(&octets).map_err(|error| failed(error.to_string()))?,
             false => {
                 let text = String::from_utf8_lossy(&octets);
-                let found = pem::parse_pem_bundle(&text).map_err(|error| failed(error.to_string()))?;
-                // of a chain, the first is the one that is meant
+                let block = first_block(&text).ok_or_else(|| failed("it holds no certificate".to_owned()))?;
+                let found = pem::parse_pem_bundle(block).map_err(|error| failed(error.to_string()))?;
                 found.into_iter().next().ok_or_else(|| failed("it holds no certificate".to_owned()))?
             }
         };
@@ -92,6 +93,13 @@ impl Named {
     pub(super) fn path(&self, verb: &str) -> String {
         format!("/api/v1/certificates/{}{verb}", encode(&self.reference))
     }
+}
+
+/// Of a chain, the first is the one that is meant; what `openssl x509 -text` and `cert show` write around it is none.
+fn first_block(text: &str) -> Option<&str> {
+    const END: &str = "-----END CERTIFICATE-----";
+    let from = text.get(text.find("-----BEGIN CERTIFICATE-----")?..)?;
+    from.get(..from.find(END)?.saturating_add(END.len()))
 }
 
 impl Revoke {
@@ -108,7 +116,12 @@ impl Revoke {
             let reason = done.certificate.reason.as_deref().unwrap_or("without a reason");
             output::note(&format!("nothing was changed: it is revoked since {since} ({reason})"));
         }
-        tell(&self.admin, &done)
+        tell(&self.admin, &done)?;
+        if done.changed {
+            output::note(&after(&done));
+        }
+        done.same_key.iter().for_each(|same| output::note(&others(&done, same)));
+        Ok(())
     }
 }
 
@@ -120,13 +133,39 @@ impl Release {
         if !done.changed {
             output::note("nothing was changed: it is in force and not on hold");
         }
-        tell(&self.admin, &done)
+        tell(&self.admin, &done)?;
+        if done.changed {
+            output::note("it is in force again: OCSP says so from now on, and the revocation list within a second");
+        }
+        Ok(())
     }
 }
 
-fn tell(admin: &Admin, done: &RevokedView) -> Result<(), CliError> {
-    match admin.output.output {
-        crate::cli::args::Format::Json => output::json(done),
-        crate::cli::args::Format::Table => show(admin, &done.certificate),
+/// What follows, and whether there is a way back.
+fn after(done: &RevokedView) -> String {
+    let serial = &done.certificate.serial;
+    if done.certificate.reason.as_deref().and_then(Reason::from_name) == Some(Reason::CertificateHold) {
+        return format!("it is on hold; `ca-server cert release {serial}` undoes that");
     }
+    format!(
+        "it is revoked for good. OCSP says so from now on, and the revocation list within a second: `ca-server cert show \
+         {serial}` then tells its number as `first CRL`"
+    )
+}
+
+/// Whoever has the key has all of its certificates.
+fn others(done: &RevokedView, same: &SameKey) -> String {
+    let shown = same.serials.join(", ");
+    let more = if same.count > u64::try_from(same.serials.len()).unwrap_or(u64::MAX) { ", ..." } else { "" };
+    let verb = if same.count == 1 { "has" } else { "have" };
+    format!(
+        "{} in force {verb} the same key ({shown}{more}). Whoever has the key has those too: `ca-server cert revoke --where \
+         key={} --reason keyCompromise`",
+        output::many(same.count, "other certificate"),
+        done.certificate.spki_sha256
+    )
+}
+
+fn tell(admin: &Admin, done: &RevokedView) -> Result<(), CliError> {
+    output::show(admin.output.output, done, facts(&done.certificate))
 }

@@ -19,7 +19,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Set {
-    /// Every certificate that fits all conditions: issuer, profile, site, device, label.KEY, name, reason =VALUE or
+    /// Every certificate that fits all conditions: issuer, profile, site, device, label.KEY, name, key, reason =VALUE or
     /// !=VALUE; issued-, expires- and revoked-, each with after or before =TIME; or the word all
     #[arg(long = "where", value_name = "CONDITIONS", id = "conditions")]
     conditions: Vec<String>,
@@ -67,7 +67,7 @@ impl Set {
         if self.plan {
             return if format == Format::Json { output::json(&plan) } else { output::print(&sheet(&plan)) };
         }
-        output::note(sheet(&plan).trim_end());
+        output::note(&sheet(&plan));
         let up_to = match &plan.up_to {
             Some(up_to) if plan.affected + plan.under_way > 0 => up_to.clone(),
             _ => return finish(format, Outcome { plan, set: None, revoked: 0, under_way: 0 }),
@@ -84,7 +84,10 @@ impl Set {
         if let Some(count) = self.count {
             return match count == affected {
                 true => Ok(Some(count)),
-                false => Err(CliError::Failed(format!("nothing was done: it is {affected} certificates, not {count}"))),
+                false => Err(CliError::Failed(format!(
+                    "nothing was done: it is {}, not {count}",
+                    output::many(affected, "certificate")
+                ))),
             };
         }
         if self.yes && !plan.everything {
@@ -98,13 +101,13 @@ impl Set {
         let wanted = if plan.everything { affected.to_string() } else { "yes".to_owned() };
         output::note(&match plan.everything {
             true => "This revokes EVERY certificate in force. Type their number to have it done:".to_owned(),
-            false => format!("Type `yes` to revoke {affected} certificates:"),
+            false => format!("Type `yes` to revoke {}:", output::many(affected, "certificate")),
         });
         let mut typed = String::new();
         std::io::stdin().lock().read_line(&mut typed).map_err(CliError::failed)?;
         match typed.trim() == wanted {
             true => Ok(plan.everything.then_some(affected)),
-            false => Err(CliError::Failed("nothing was done".to_owned())),
+            false => Err(CliError::Failed(format!("nothing was done: that was not `{wanted}`"))),
         }
     }
 }
@@ -119,7 +122,7 @@ async fn execute(client: &Client, mut order: RunRequest, plan: &SetPlan) -> Resu
         }
         loop {
             let done: RunView = client.post("/api/v1/revocations/run", &order).await.map_err(|error| {
-                CliError::Failed(format!("{error}\n{revoked} certificates were revoked; the same command goes on"))
+                CliError::Failed(format!("{error}\nuntil then {} revoked; the same command goes on", were(revoked)))
             })?;
             revoked += done.revoked;
             under_way = done.under_way;
@@ -140,7 +143,11 @@ async fn execute(client: &Client, mut order: RunRequest, plan: &SetPlan) -> Resu
 
 fn finish(format: Format, outcome: Outcome) -> Result<(), CliError> {
     if outcome.plan.affected + outcome.plan.under_way == 0 {
-        output::note("nothing is left to be revoked");
+        output::note(if outcome.plan.already + outcome.plan.expired == 0 {
+            "no certificate fits; `ca-server cert list` and `device list` show what there is"
+        } else {
+            "nothing is left to be revoked"
+        });
     }
     let facts = vec![
         ("revoked", outcome.revoked.to_string()),
@@ -152,7 +159,10 @@ fn finish(format: Format, outcome: Outcome) -> Result<(), CliError> {
     output::show(format, &outcome, facts)?;
     match left {
         0 => Ok(()),
-        left => Err(CliError::Failed(format!("{left} certificates of the set are still being signed; run it again"))),
+        left => Err(CliError::Failed(format!(
+            "still being signed of the set: {}; run it again",
+            output::many(left, "certificate")
+        ))),
     }
 }
 
@@ -168,22 +178,26 @@ fn bar(certificates: u64) -> ProgressBar {
 fn sheet(plan: &SetPlan) -> String {
     let mut left = vec![format!("{} revoked already", plan.already), format!("{} expired", plan.expired)];
     if plan.under_way > 0 {
-        left.push(format!("{} being signed, which are revoked too", plan.under_way));
+        left.push(format!("{} being signed, revoked too", plan.under_way));
     }
-    let everything = if plan.everything { "\nnothing would be left in force" } else { "" };
-    let mut text =
-        format!("{}: {} certificates to be revoked ({}){everything}\n", plan.selection, plan.affected, left.join(", "));
+    let affected = output::many(plan.affected, "certificate");
+    let everything = if plan.everything { "NOTHING WOULD BE LEFT IN FORCE\n" } else { "" };
+    let mut text = format!("{}\n{affected} to be revoked (besides: {})\n{everything}", plan.selection, left.join(", "));
     if plan.affected == 0 {
         return text;
     }
     let rows = plan.groups.iter().map(|group| [group.site.clone(), group.profile.clone(), group.count.to_string()]);
-    text += &output::table(["SITE", "PROFILE", "CERTIFICATES"], rows);
+    text += &format!("\n{}", output::table(["SITE", "PROFILE", "CERTIFICATES"], rows));
     let none = "(no device)".to_owned();
     let rows = plan.devices.iter().map(|one| [one.name.clone().unwrap_or(none.clone()), one.count.to_string()]);
-    text += &output::table(["DEVICE", "CERTIFICATES"], rows);
+    text += &format!("\n{}", output::table(["DEVICE", "CERTIFICATES"], rows));
     let shown = u64::try_from(plan.devices.len()).unwrap_or(u64::MAX);
     if plan.device_count > shown {
         text += &format!("... and {} more\n", plan.device_count - shown);
     }
     text
+}
+
+fn were(revoked: u64) -> String {
+    format!("{} {}", output::many(revoked, "certificate"), if revoked == 1 { "was" } else { "were" })
 }
