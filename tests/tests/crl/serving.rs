@@ -138,10 +138,15 @@ async fn crl_10_the_folder_is_a_copy_that_any_static_server_can_serve() {
 
     let agent = enrolled(&world.ca, "gw-2", "gateway", &["gw-2.site.test"]).await;
     let mut nginx = Nginx::prepare(&agent.live("identity"));
-    nginx.add(&format!("location /crl/ {{ alias {}/; }}\n        ", world.ca.dir().join("crl").display()));
+    let sample = include_str!("../../../deploy/nginx/lists.conf");
+    let location = sample.split_once("    location").unwrap().1.rsplit_once('}').unwrap().0;
+    let folder = format!("{}/", world.ca.dir().join("crl").display());
+    nginx.add(&format!("location{}\n        ", location.replace("/var/lib/pilotlight/crl/", &folder)));
     nginx.run().await;
     for list in &lists {
         let copy = curl(&["-k", &format!("https://{}/crl/{list}", nginx.address())]).await;
+        assert_eq!(copy.header("content-type"), Some("application/pkix-crl"), "{list}");
+        assert!(copy.header("cache-control").is_some_and(|told| told.contains("max-age=60")), "{list}: {}", copy.head);
         assert_eq!((copy.status, copy.body), (200, curl(&[&world.url(list)]).await.body), "{list}");
     }
     nginx.stop().await;

@@ -8,8 +8,8 @@ use tests::disk::SmallDisk;
 use tests::folders::write;
 use tests::wait;
 
-use crate::gateways::Gateway;
-use crate::world::{SOON, World, alarm, all_clear, copy_of, curl, issuing, list_of, metric, published};
+use crate::gateways::{Gateway, python};
+use crate::world::{SOON, World, alarm, all_clear, copy_of, curl, issuing, list_of, metric, names, published};
 
 /// The folder's disk is full: HTTP goes on with new lists, the old copy stays whole, and the new one is written by itself
 /// once there is room. Fails when it needs a restart or the next revocation for that.
@@ -128,6 +128,40 @@ async fn crl_2_numbers_go_on_after_an_old_copy_of_the_database() {
     let told = world.ca.json(&["revocation", "list"]).await;
     assert!(told[0]["number"].as_u64().unwrap() > last, "{told:#}");
     world.ca.stop().await;
+}
+
+/// Somebody changes the database by hand. Fails when a list is published on which a revoked certificate is good again.
+#[tokio::test(flavor = "multi_thread")]
+async fn crl_12_no_entry_vanishes_without_a_reason() {
+    let mut world = World::start(&[]).await;
+    let leaf = world.gateway.issue().await;
+    world.revoke(&leaf.serial, "keyCompromise").await;
+    let before = world.named(&world.complete(), &leaf.serial).await;
+    world.ca.stop().await;
+    move_revocations(&world.ca, "00000000000000000000000000000000");
+    world.ca.serve().await;
+    let refused = world.ca.command(&["crl", "publish"]).await;
+    assert_eq!(refused.code, 1, "{refused}");
+    alarm(&world.ca, "publish", "would vanish from it without a reason").await;
+    assert_eq!(world.list(&world.complete()).await.der(), before.der(), "the one before is served on");
+    let issuer = issuing(&world.ca);
+    world.ca.stop().await;
+    move_revocations(&world.ca, &issuer);
+    world.ca.serve().await;
+    world.ca.command(&["crl", "publish"]).await.success();
+    assert!(names(&world.list(&world.complete()).await, &leaf.serial));
+    world.ca.stop().await;
+}
+
+/// Gives all revocations to another issuer.
+fn move_revocations(ca: &Ca, issuer: &str) {
+    const PROGRAM: &str = r#"
+import sqlite3, sys
+database = sqlite3.connect(sys.argv[1])
+database.execute("UPDATE revocation SET issuer_id = ?", (sys.argv[2],))
+database.commit()
+"#;
+    python(PROGRAM, &ca.dir(), issuer);
 }
 
 /// The clock is stepped back by ten days. Fails when a list is dated before the last one or takes a lower number, or when

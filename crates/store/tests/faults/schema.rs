@@ -323,3 +323,58 @@ async fn ocs_5_and_11_certificates_of_an_older_database_have_their_states() {
         store.close().await;
     }
 }
+
+/// Lists as they stood before migration 9: their bytes, and nothing of what they cover.
+const OLD_LISTS: &str = r#"
+    INSERT INTO issuer (id, site_id, name, key_id, algorithm, spki_sha256, state, created_at)
+        VALUES ('00000000000000000000000000000011', 'home', 'i', 'k', 'a', CAST('s' AS BYTES), 'active', 0);
+    INSERT INTO crl (issuer_id, shard, number, this_update, next_update, der) VALUES
+        ('00000000000000000000000000000011', -1, 1700000000, 5000, 9000, CAST('complete' AS BYTES)),
+        ('00000000000000000000000000000011', 0, 1700000007, 6000, 9500, CAST('shard' AS BYTES));
+"#;
+
+/// Fails when a list of an older version is lost, when its number is forgotten and could be given again, or when it is taken
+/// for one that covers revocations or need not be made anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn crl_2_lists_of_an_older_database_keep_their_numbers_and_are_due() {
+    use store::crls::{self, Lists};
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = format!("sqlite:{}", folder.path().join("test.db").display());
+    let postgres = Postgres::shared().new_database();
+    for (url, migrations, bytes) in [
+        (sqlite, sqlx::migrate!("../../migrations/sqlite"), "BLOB"),
+        (postgres, sqlx::migrate!("../../migrations/postgres"), "BYTEA"),
+    ] {
+        let mut sql = records(bytes);
+        for migration in migrations.iter().filter(|migration| migration.version < 9) {
+            sql += &format!("{}; {}", migration.sql.as_str(), applied(migration.version, &migration.checksum, bytes));
+        }
+        execute(&url, sql + &OLD_LISTS.replace("BYTES", bytes)).await;
+        let store = open(&url, &folder).await.unwrap();
+        store.migrate().await.unwrap();
+        let issuer = "00000000000000000000000000000011".parse().unwrap();
+        let read = store.read(async move |tx| {
+            let complete = crls::lists(tx, issuer, None).await?;
+            Ok::<_, StoreError>((crls::list(tx).await?, complete))
+        });
+        let (records, complete) = read.await.unwrap();
+        let known: Vec<_> = records.iter().map(|one| (one.shard, one.number, one.this_update.unix_millis())).collect();
+        assert_eq!(known, [(None, 1_700_000_000, 5000), (Some(0), 1_700_000_007, 6000)], "{url}");
+        for record in &records {
+            assert_eq!((record.covers, record.scheduled.number, record.scheduled.covers), (0, 0, 0), "{url}");
+            assert!(record.scheduled.at.unix_millis() == 0 && record.urls.is_empty(), "due at once: {record:?}");
+        }
+        let lists = Lists { number: 1_700_000_000, full: b"complete".to_vec().into(), delta: None };
+        assert_eq!(complete, Some(lists), "{url}");
+        // the next one takes its place, by the number that was kept
+        let next = store::crls::CrlRecord { number: 1_700_000_001, ..records.first().unwrap().clone() };
+        let lists = Lists { number: next.number, full: b"next".to_vec().into(), delta: None };
+        let published = async |previous: u64| {
+            let (next, lists) = (next.clone(), lists.clone());
+            store.write(async move |tx| crls::publish(tx, &next, &lists, Some(previous)).await).await
+        };
+        assert!(matches!(published(1_699_999_999).await, Err(StoreError::Conflict { .. })), "{url}");
+        published(1_700_000_000).await.unwrap();
+        store.close().await;
+    }
+}

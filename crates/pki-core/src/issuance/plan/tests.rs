@@ -87,6 +87,31 @@ fn a_leaf_is_what_was_asked_for() {
 }
 
 #[test]
+fn crl_3_and_8_a_leaf_carries_every_address_of_its_list_and_of_the_delta() {
+    let (ca, key, approved) = (test_ca(), TestKey::fresh(), approved(&["a.test"]));
+    let mirrors = vec!["http://lists.site.test".to_owned(), "http://10.0.0.1:8080/".to_owned()];
+    let issuer = IssuingCa { crl_mirrors: mirrors, has_deltas: true, ..issuing(&ca) };
+    let leaf = ca.key.seal(&plan(&issuer, request(&approved, &key.public)).unwrap()).certificate().clone();
+    let at = |file: &str| {
+        ["ca.site.test", "lists.site.test", "10.0.0.1:8080"]
+            .map(|host| format!("http://{host}/crl/{}/{file}.crl", issuer.id))
+    };
+    assert_eq!(leaf.crl_urls(), at("7"));
+    let (_, parsed) = x509_parser::parse_x509_certificate(leaf.der()).unwrap();
+    let freshest: Vec<_> = parsed.extensions().iter().filter(|one| one.oid.to_id_string() == "2.5.29.46").collect();
+    assert!(freshest.len() == 1 && !freshest[0].critical);
+    for url in at("7-delta") {
+        assert!(freshest[0].value.windows(url.len()).any(|octets| octets == url.as_bytes()), "{url}");
+    }
+    let mut profile = profile(&[ExtendedKeyUsage::ServerAuth]);
+    profile.revocation.crl = false;
+    let approved = Approved::for_test(Arc::new(profile), ids(&["a.test"]));
+    let leaf = ca.key.seal(&plan(&issuer, request(&approved, &key.public)).unwrap()).certificate().clone();
+    let (_, parsed) = x509_parser::parse_x509_certificate(leaf.der()).unwrap();
+    assert!(leaf.crl_urls().is_empty() && !parsed.extensions().iter().any(|one| one.oid.to_id_string() == "2.5.29.46"));
+}
+
+#[test]
 fn fin_11_common_names_only_when_they_are_names_and_short() {
     let (ca, key) = (test_ca(), TestKey::fresh());
     let long = format!("{}.site.test", "a".repeat(60));

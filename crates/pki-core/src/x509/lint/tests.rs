@@ -309,6 +309,10 @@ const CHANGES: &[(&str, bool, Change)] = &[
         case.urls[2] = vec!["ldap://ca.site.test/x".into()];
         case.parts.extensions = case.extensions();
     }),
+    ("CRL-8.freshest", false, |case| {
+        let delta = tbs::freshest_crl(&["http://ca.site.test/crl/0-delta.crl".to_owned()]).unwrap().unwrap();
+        case.parts.extensions.push(delta);
+    }),
     ("X5-12.once", false, |case| {
         let again = case.extension(KEY_USAGE).clone();
         case.parts.extensions.push(again);
