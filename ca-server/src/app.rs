@@ -18,8 +18,8 @@ use crate::config::{Config, ResolverAddress};
 use crate::flows::crl::{self, CrlDesk};
 use crate::flows::handover::Handover;
 use crate::flows::issue::IssueDesk;
-use crate::flows::ocsp::OcspSettings;
 use crate::flows::ocsp::cache::CacheBounds;
+use crate::flows::ocsp::{self, OcspSettings};
 use crate::flows::own_tls::own_policy;
 use crate::flows::pruning::Retention;
 use crate::flows::rates::Rates;
@@ -111,6 +111,7 @@ async fn context(
     metrics.root_crl_next_update.store(material.root_crl_next_update().unix_seconds(), Ordering::Relaxed);
     let epoch = store.read(async |tx| Ok::<_, FlowError>(meta::get(tx, "epoch").await?)).await?;
     let epoch = epoch.and_then(|epoch| epoch.parse().ok()).unwrap_or(1);
+    let former = ocsp::former(&store, &desk, material.issuing.id, &material.root, clock.now()).await?;
     let process = JobId::random(entropy.as_ref()).to_string();
     let ctx = Arc::new(Context::new(ContextParts {
         clock,
@@ -132,7 +133,8 @@ async fn context(
         service: service(config),
         epoch,
         addresses: addresses(config),
-        ocsp: ocsp(config),
+        ocsp: ocsp_settings(config),
+        former,
         metrics,
     }));
     // before anything is asked of it: who was taken back while it was away
@@ -210,7 +212,7 @@ fn crls(config: &Config) -> Result<CrlDesk, BuildError> {
     Ok(CrlDesk::new(settings, crl::Marks::load(config.dir.join("high-water.json"))?))
 }
 
-fn ocsp(config: &Config) -> OcspSettings {
+fn ocsp_settings(config: &Config) -> OcspSettings {
     let settings = &config.ocsp;
     let number = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
     let cache = CacheBounds {

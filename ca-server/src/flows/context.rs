@@ -19,7 +19,7 @@ use crate::flows::denied::Denied;
 use crate::flows::handover::Handover;
 use crate::flows::issue::IssueDesk;
 use crate::flows::nonce::Nonces;
-use crate::flows::ocsp::{Ocsp, OcspSettings};
+use crate::flows::ocsp::{Authority, Ocsp, OcspSettings};
 use crate::flows::policy::PolicyState;
 use crate::flows::rates::Rates;
 use crate::flows::turnstile::Turnstile;
@@ -105,6 +105,7 @@ pub struct ContextParts {
     pub owns_database: bool,
     pub handover: Handover,
     pub ocsp: OcspSettings,
+    pub former: Vec<Authority>,
 }
 
 /// How long the short-lived things live.
@@ -167,7 +168,9 @@ impl Context {
     pub fn new(parts: ContextParts) -> Self {
         let now = parts.clock.now();
         let issuing = Arc::new(parts.issuing);
-        let ocsp = Arc::new(Ocsp::new(vec![Arc::clone(&issuing)], parts.ocsp, Arc::clone(&parts.metrics)));
+        let own = Authority { ca: Arc::clone(&issuing), key: parts.desk.has_key().then(|| parts.desk.key.clone()) };
+        let authorities = std::iter::once(own).chain(parts.former).collect();
+        let ocsp = Arc::new(Ocsp::new(authorities, parts.ocsp, Arc::clone(&parts.metrics)));
         let denied = Denied::new(Arc::clone(&parts.metrics));
         denied.listen(Arc::<Ocsp>::clone(&ocsp));
         Self {
@@ -204,13 +207,12 @@ impl Context {
         self.policies.in_force().policy
     }
 
-    /// The certificate of an issuing key, in DER.
+    /// The certificate of an issuing key, in DER: of the one that issues, of those before it, and of the root.
     pub fn ca_certificate(&self, issuer: IssuerId) -> Option<&[u8]> {
-        if issuer == self.issuing.id {
-            Some(self.issuing.certificate.der())
-        } else {
-            (issuer == self.root.id).then(|| self.root.certificate.der())
+        if issuer == self.root.id {
+            return Some(self.root.certificate.der());
         }
+        self.ocsp.authority(issuer).map(|authority| authority.ca.certificate.der())
     }
 
     /// Whether no other process works on the database.

@@ -4,7 +4,7 @@
 
 use data_encoding::HEXLOWER;
 use pki_core::ids::{IssuerId, ResponderId, Serial};
-use pki_core::issuance::plan::{Planned, ResponderRequest, plan_responder};
+use pki_core::issuance::plan::{IssuingCa, Planned, ResponderRequest, plan_responder};
 use pki_core::issuance::seal::seal;
 use pki_core::x509::key::{PublicKey, SignatureAlgorithm};
 use signer::Purpose;
@@ -23,19 +23,27 @@ pub fn proven(id: ResponderId, issuer: IssuerId) -> Vec<u8> {
 /// Signs what was asked for. It may run any number of times, at once and after a crash: there is one certificate.
 pub async fn sign(ctx: &Context, id: ResponderId) -> Result<(), FlowError> {
     let Some(record) = find(ctx, id).await? else { return done(ctx, id).await };
+    if matches!(record.state, ResponderState::Issued { .. } | ResponderState::Refused { .. }) {
+        return done(ctx, id).await;
+    }
+    let authority = ctx.ocsp.authority(record.issuer).and_then(|found| Some((&*found.ca, found.key.as_ref()?)));
+    let Some((ca, key)) = authority else {
+        let why =
+            format!("an OCSP responder asks for a certificate of {}, whose key is not loaded here", record.issuer);
+        return Err(FlowError::Internal(why));
+    };
     let record = match &record.state {
-        ResponderState::Requested => match plan(ctx, &record) {
+        ResponderState::Requested => match plan(ctx, ca, &record) {
             Ok(planned) => write_plan(ctx, record, &planned).await?,
             Err(Refused::ForGood(why)) => return refuse(ctx, &record, &why).await,
             Err(Refused::Here(why)) => return Err(FlowError::Internal(why)),
         },
-        ResponderState::Planned { .. } => record,
-        ResponderState::Issued { .. } | ResponderState::Refused { .. } => return done(ctx, id).await,
+        _ => record,
     };
     let ResponderState::Planned { tbs } = &record.state else { return Ok(()) };
-    let issuer_key = ctx.issuing.certificate.public_key();
+    let issuer_key = ca.certificate.public_key();
     let algorithm = SignatureAlgorithm::for_issuer(issuer_key.algorithm());
-    let signature = ctx.desk.signer.sign(&ctx.desk.key, Purpose::OcspResponder, algorithm, tbs).await?;
+    let signature = ctx.desk.signer.sign(key, Purpose::OcspResponder, algorithm, tbs).await?;
     let sealed = seal(tbs, algorithm, &signature, issuer_key).map_err(|error| {
         FlowError::Internal(format!("the certificate of the OCSP responder {id} is not released: {error}"))
     })?;
@@ -56,11 +64,7 @@ enum Refused {
     Here(String),
 }
 
-fn plan(ctx: &Context, record: &ResponderRecord) -> Result<Planned, Refused> {
-    if record.issuer != ctx.issuing.id {
-        let why = format!("an OCSP responder asks for a certificate of {}, whose key is not loaded", record.issuer);
-        return Err(Refused::Here(why));
-    }
+fn plan(ctx: &Context, ca: &IssuingCa, record: &ResponderRecord) -> Result<Planned, Refused> {
     let public_key = PublicKey::from_spki_der(&record.spki).map_err(|error| Refused::ForGood(error.to_string()))?;
     let algorithm = SignatureAlgorithm::for_issuer(public_key.algorithm());
     public_key
@@ -72,7 +76,7 @@ fn plan(ctx: &Context, record: &ResponderRecord) -> Result<Planned, Refused> {
         now: ctx.now(),
         lifetime: ctx.ocsp.settings.responder_life,
     };
-    plan_responder(&ctx.issuing, request).map_err(|error| Refused::Here(error.to_string()))
+    plan_responder(ca, request).map_err(|error| Refused::Here(error.to_string()))
 }
 
 async fn write_plan(ctx: &Context, record: ResponderRecord, planned: &Planned) -> Result<ResponderRecord, FlowError> {

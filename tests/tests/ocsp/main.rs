@@ -14,5 +14,6 @@ mod http;
 mod programs;
 mod replicas;
 mod revocations;
+mod rollover;
 mod stapling;
 mod world;

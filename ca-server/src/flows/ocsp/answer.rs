@@ -162,9 +162,9 @@ async fn make(ctx: &Context, issuer: u16, asked: Vec<Asked>, nonce: Option<&[u8]
     let post = ctx.ocsp.posts.get(usize::from(issuer)).ok_or(Refusal::InternalError)?;
     // Without a credential nothing can be said, so nothing is looked up.
     let credential = post.credential(ctx.now()).ok_or(Refusal::TryLater)?;
-    let standings = load(ctx, post.ca.id, &asked).await.map_err(|error| refusal(&error))?;
+    let standings = load(ctx, post.ca().id, &asked).await.map_err(|error| refusal(&error))?;
     let now = ctx.now().whole_seconds();
-    let archive = post.ca.certificate.not_before();
+    let archive = post.ca().certificate.not_before();
     let said: Vec<(Bytes, Status)> =
         asked.into_iter().zip(&standings).map(|(asked, standing)| (asked.id, status(standing.as_ref()))).collect();
     let answers = said.iter().zip(&standings).map(|((id, status), standing)| Answer {

@@ -13,6 +13,8 @@ use store::responders::{self, ResponderRecord, ResponderState};
 use crate::flows::owed::Work;
 use crate::flows::{Context, FlowError, responder};
 
+use super::Authority;
+
 /// A request that nobody answered for so long is given up, and another made.
 const GIVEN_UP: Duration = Duration::from_secs(3600);
 
@@ -32,7 +34,7 @@ pub struct Credential {
 #[derive(Debug)]
 pub struct Post {
     /// Whose certificates are asked for.
-    pub ca: Arc<IssuingCa>,
+    pub authority: Authority,
     credential: RwLock<Option<Arc<Credential>>>,
     pending: Mutex<Option<Pending>>,
 }
@@ -46,8 +48,13 @@ struct Pending {
 }
 
 impl Post {
-    pub(super) fn new(ca: Arc<IssuingCa>) -> Self {
-        Self { ca, credential: RwLock::new(None), pending: Mutex::new(None) }
+    pub(super) fn new(authority: Authority) -> Self {
+        Self { authority, credential: RwLock::new(None), pending: Mutex::new(None) }
+    }
+
+    /// Whose certificates are asked for.
+    pub fn ca(&self) -> &IssuingCa {
+        &self.authority.ca
     }
 
     /// What signs now, if there is anything valid.
@@ -86,18 +93,29 @@ fn is_past_half(certificate: &Certificate, now: Timestamp) -> bool {
     now >= certificate.not_before() + life / 2 || now < certificate.not_before()
 }
 
-/// Sees to it that every post has a credential; whether something is still waited for.
+/// Sees to it that every post has a credential; whether something is still waited for. One that gets none keeps the
+/// others from nothing.
 pub async fn look_after(ctx: &Context) -> Result<bool, FlowError> {
-    let mut is_waiting = false;
-    for post in &ctx.ocsp.posts {
-        if post.is_due(ctx.now()) && post.pending().is_none() {
-            ask(ctx, post).await?;
-        }
-        is_waiting |= collect(ctx, post).await?;
+    let now = ctx.now();
+    // whose certificate has ended has no leaf left that anybody asks for
+    let living = || ctx.ocsp.posts.iter().filter(|post| now < post.ca().certificate.not_after());
+    let mut outcome = Ok(false);
+    for post in living() {
+        outcome = match (outcome, look_after_one(ctx, post).await) {
+            (Ok(before), Ok(is_waiting)) => Ok(before || is_waiting),
+            (Err(error), _) | (_, Err(error)) => Err(error),
+        };
     }
-    let ends = ctx.ocsp.posts.iter().map(|post| post.not_after().map_or(0, Timestamp::unix_seconds)).min();
+    let ends = living().map(|post| post.not_after().map_or(0, Timestamp::unix_seconds)).min();
     ctx.metrics.ocsp.responder_not_after.store(ends.unwrap_or(0), std::sync::atomic::Ordering::Relaxed);
-    Ok(is_waiting)
+    outcome
+}
+
+async fn look_after_one(ctx: &Context, post: &Post) -> Result<bool, FlowError> {
+    if post.is_due(ctx.now()) && post.pending().is_none() {
+        ask(ctx, post).await?;
+    }
+    collect(ctx, post).await
 }
 
 /// Makes a key and asks for its certificate. Whoever holds the CA's key signs it on the spot; others write a job.
@@ -105,7 +123,7 @@ async fn ask(ctx: &Context, post: &Post) -> Result<(), FlowError> {
     let fault = |error: &dyn std::fmt::Display| FlowError::Internal(format!("no key for OCSP answers: {error}"));
     let key = ResponderKey::generate(ctx.entropy.as_ref()).map_err(|error| fault(&error))?;
     let now = ctx.now();
-    let (id, issuer) = (ResponderId::new(now, ctx.entropy.as_ref()), post.ca.id);
+    let (id, issuer) = (ResponderId::new(now, ctx.entropy.as_ref()), post.ca().id);
     let proof = key.sign(&responder::proven(id, issuer)).map_err(|error| fault(&error))?;
     let record = ResponderRecord {
         id,
@@ -117,7 +135,7 @@ async fn ask(ctx: &Context, post: &Post) -> Result<(), FlowError> {
         created_at: now,
         version: 1,
     };
-    let is_signed_here = ctx.desk.has_key();
+    let is_signed_here = post.authority.key.is_some();
     ctx.store
         .write(async move |tx| {
             responders::forget(tx, now - REMEMBERED).await?;
@@ -144,8 +162,8 @@ async fn collect(ctx: &Context, post: &Post) -> Result<bool, FlowError> {
     match found.map(|record| record.state) {
         Some(ResponderState::Issued { der }) => {
             let Some(pending) = post.pending().take() else { return Ok(false) };
-            let certificate = check(&der, &pending.key, &post.ca)?;
-            tracing::info!(issuer = %post.ca.id, serial = %certificate.serial(), until = %certificate.not_after(), "the OCSP responder has a certificate");
+            let certificate = check(&der, &pending.key, post.ca())?;
+            tracing::info!(issuer = %post.ca().id, serial = %certificate.serial(), until = %certificate.not_after(), "the OCSP responder has a certificate");
             post.install(Credential { key: pending.key, certificate });
             Ok(false)
         }

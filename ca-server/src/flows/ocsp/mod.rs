@@ -4,6 +4,7 @@
 //! [`credential`] is how this process comes by a certificate for its key; [`cache`] is what it remembers.
 
 mod answer;
+mod authorities;
 pub mod cache;
 pub mod credential;
 
@@ -13,13 +14,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pki_core::ids::{IssuerId, Serial};
-use pki_core::issuance::plan::IssuingCa;
 use pki_core::revocation::denied::{Change, Subject};
 use pki_core::time::Timestamp;
 use pki_core::x509::ocsp::{Issuers, Refusal, Request, Status};
 
 use answer::Gate;
 pub use answer::{answer, refresh};
+pub use authorities::{Authority, former};
 use cache::{Cache, CacheBounds, Key};
 use credential::Post;
 
@@ -80,13 +81,13 @@ pub enum Made {
 }
 
 impl Ocsp {
-    /// Answers for these issuing keys.
-    pub fn new(issuers: Vec<Arc<IssuingCa>>, settings: OcspSettings, metrics: Arc<Metrics>) -> Self {
-        let numbered = (0_u16..).zip(issuers.iter()).map(|(number, ca)| (number, &ca.certificate));
+    /// Answers for these issuing keys; the first is the one that issues.
+    pub fn new(authorities: Vec<Authority>, settings: OcspSettings, metrics: Arc<Metrics>) -> Self {
+        let numbered = (0_u16..).zip(&authorities).map(|(number, authority)| (number, &authority.ca.certificate));
         Self {
             settings,
             issuers: Issuers::new(numbered),
-            posts: issuers.into_iter().map(Post::new).collect(),
+            posts: authorities.into_iter().map(Post::new).collect(),
             cache: Cache::new(settings.cache),
             gate: Gate::default(),
             metrics,
@@ -107,14 +108,19 @@ impl Ocsp {
         Some(Made::Kept(kept))
     }
 
-    /// Whether there is a certificate to answer with for every issuing key.
+    /// Whether there is a certificate to answer with for the key that issues.
     pub fn can_sign(&self, now: Timestamp) -> bool {
-        self.posts.iter().all(|post| post.credential(now).is_some())
+        self.posts.first().is_some_and(|post| post.credential(now).is_some())
+    }
+
+    /// An issuing key that is answered for.
+    pub fn authority(&self, issuer: IssuerId) -> Option<&Authority> {
+        self.posts.iter().map(|post| &post.authority).find(|authority| authority.ca.id == issuer)
     }
 
     /// Forgets what was answered about a certificate.
     fn forget_one(&self, issuer: IssuerId, serial: &Serial) {
-        for (number, _) in (0_u16..).zip(&self.posts).filter(|(_, post)| post.ca.id == issuer) {
+        for (number, _) in (0_u16..).zip(&self.posts).filter(|(_, post)| post.ca().id == issuer) {
             self.cache.forget(number, serial.octets());
         }
     }

@@ -1,0 +1,122 @@
+//! Two issuing keys: the one that issues, and the one before it, whose leaves live on.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use pki_core::x509::certificate::Certificate;
+use pki_core::x509::ocsp::Status;
+use tests::ca::Ca;
+use tests::process::run;
+use tests::wait;
+use tests::world::enrolled;
+
+use crate::world::{World, ask, can_answer, id, post, request};
+
+const UNAUTHORIZED: u8 = 6;
+
+/// The identifier of the second key.
+const SECOND: &str = "0123456789abcdef0123456789abcdef";
+
+/// OCS-5, OCS-6 and OCS-7: fails when leaves of the former key are not answered for any more, by a server that holds that key
+/// or by one that holds none; when an answer is signed by a responder of the other key; or when one key's numbers are good
+/// under the other's name.
+#[tokio::test(flavor = "multi_thread")]
+async fn ocs_5_6_and_7_a_former_key_is_answered_for_while_its_leaves_live() {
+    let mut world = World::of(Ca::start_on_postgres(&[]).await).await;
+    let (former, old_leaf) = (world.issuer(), world.leaf());
+    let old_serial = world.serial();
+    let config = std::fs::read_to_string(world.ca.dir().join("ca-server.toml")).unwrap();
+    let config: toml::Table = toml::from_str(&config).unwrap();
+    let former_id = config["ca"]["issuing"]["id"].as_str().unwrap().to_owned();
+    world.ca.stop().await;
+    let second = second_key(&world.ca).await;
+    world.ca.serve().await;
+    can_answer(&world.ca).await;
+
+    let old_question = request(&[id(&former, &old_serial, false)], &[]);
+    let old = post(&world.ca.public_address(), &old_question).await.read();
+    assert_eq!(old.told()[0].status, Status::Good);
+    verified(&world.ca, &former, &old_leaf, ": good").await;
+    let agent = enrolled(&world.ca, "gw-2", "gateway", &["gw-2.site.test"]).await;
+    let new_leaf = agent.live("identity").join("current/cert.pem");
+    verified(&world.ca, &second, &new_leaf, ": good").await;
+    let new_serial: Vec<u8> = serial(&new_leaf);
+    let new = post(&world.ca.public_address(), &request(&[id(&second, &new_serial, false)], &[])).await.read();
+    let [old_responder, new_responder] =
+        [&old, &new].map(|answer| Certificate::parse(&answer.certificates()[0]).unwrap());
+    assert_ne!(old_responder.public_key(), new_responder.public_key(), "a responder for each key");
+
+    let crossed = request(&[id(&former, &new_serial, false)], &[]);
+    let crossed = post(&world.ca.public_address(), &crossed).await.read();
+    assert_eq!(crossed.told()[0].status, Status::Unknown, "of another key");
+    let both = request(&[id(&former, &old_serial, false), id(&second, &new_serial, false)], &[]);
+    assert_eq!(post(&world.ca.public_address(), &both).await.refusal(), UNAUTHORIZED);
+    let fetched = ask(&world.ca.public_address(), &format!("GET /ca/{former_id}.crt"), "", &[]).await;
+    let expected = tests::certificate::chain(&former);
+    assert_eq!((fetched.status, &*fetched.body), (200, &*expected[0]), "where its leaves say that it is");
+
+    let mut responder = Ca::responder_of(&world.ca);
+    responder.serve().await;
+    let address = responder.public_address();
+    let said = async || post(&address, &old_question).await;
+    wait::until_true("the former key's word", 30, async || said().await.body.len() > 5).await;
+    assert_eq!(said().await.read().told()[0].status, Status::Good);
+    verified(&responder, &former, &old_leaf, ": good").await;
+    verified(&responder, &second, &new_leaf, ": good").await;
+    world.revoke("keyCompromise").await;
+    verified(&world.ca, &former, &old_leaf, ": revoked").await;
+    let is_revoked = async || matches!(said().await.read().told()[0].status, Status::Revoked { .. });
+    wait::until_true("the replica to hear of it", 10, is_revoked).await;
+    verified(&responder, &second, &new_leaf, ": good").await;
+    responder.stop().await;
+    world.ca.stop().await;
+}
+
+fn serial(leaf: &Path) -> Vec<u8> {
+    let chain = tests::certificate::chain(leaf);
+    Certificate::parse(&chain[0]).unwrap().serial().octets().to_vec()
+}
+
+/// openssl verifies the answer by this issuing certificate.
+async fn verified(ca: &Ca, issuer: &Path, leaf: &Path, status: &str) {
+    let mut command = Command::new("openssl");
+    command.args(["ocsp", "-issuer"]).arg(issuer).arg("-cert").arg(leaf).arg("-CAfile").arg(ca.roots());
+    command.args(["-url", &format!("http://{}/ocsp", ca.public_address()), "-verify_other"]).arg(issuer);
+    let said = run(&mut command).await;
+    assert!(said.stderr.contains("Response verify OK") && said.stdout.contains(status), "{said}");
+}
+
+/// Has the CA issue with another key from its next start on, and go on to sign for the first one.
+async fn second_key(ca: &Ca) -> PathBuf {
+    let file = |name: &str| ca.dir().join(name).to_str().unwrap().to_owned();
+    let openssl = async |arguments: &[&str]| run(Command::new("openssl").args(arguments)).await.success();
+    let pass = format!("file:{}", ca.passphrase_file().display());
+    let (plain, asked, extensions) = (file("second.plain"), file("second.csr"), file("second.ext"));
+    let (key, certificate) = (file("keys/second.key"), file("ca/second.crt"));
+    openssl(&["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", &plain]).await;
+    openssl(&["pkcs8", "-topk8", "-v2", "aes256", "-scrypt", "-in", &plain, "-out", &key, "-passout", &pass]).await;
+    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    openssl(&["req", "-new", "-key", &plain, "-subj", "/CN=Test Issuing CA 2", "-out", &asked]).await;
+    let text = "basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign\n\
+                subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n";
+    std::fs::write(&extensions, text).unwrap();
+    let (root, root_key) = (file("ca/root.crt"), file("keys/root.key"));
+    let by = ["x509", "-req", "-CA", &root, "-CAkey", &root_key, "-passin", &pass, "-days", "300"];
+    openssl(&[&by[..], &["-in", &asked, "-extfile", &extensions, "-out", &certificate]].concat()).await;
+    std::fs::remove_file(&plain).unwrap();
+    ca.query(&format!(
+        "INSERT INTO issuer (id, site_id, name, key_id, algorithm, spki_sha256, state, created_at) \
+         SELECT '{SECOND}', site_id, 'Test Issuing CA 2', 'second', algorithm, decode(repeat('ab', 32), 'hex'), 'active', \
+         created_at + 1 FROM issuer WHERE key_id = 'intermediate'"
+    ))
+    .await;
+    ca.query("UPDATE issuer SET state = 'retired' WHERE key_id = 'intermediate'").await;
+    ca.configure(|config| {
+        let issuing = config["ca"]["issuing"].as_table_mut().unwrap();
+        issuing["id"] = SECOND.into();
+        issuing["certificate"] = "ca/second.crt".into();
+        issuing["key"] = "second".into();
+        config["crl"].as_table_mut().unwrap()["keys"] = vec!["intermediate".to_owned()].into();
+    });
+    PathBuf::from(certificate)
+}
