@@ -67,7 +67,8 @@ fn sources() -> String {
 #[test]
 fn quoted_messages_stand_in_the_sources() {
     let sources = sources();
-    let text = read(root().join("docs/operations/troubleshooting.md"));
+    let pages = ["troubleshooting", "revocation"].map(|page| read(root().join(format!("docs/operations/{page}.md"))));
+    let text = pages.concat();
     let messages: Vec<&str> =
         text.split("```message\n").skip(1).filter_map(|rest| rest.split("\n```").next()).collect();
     assert!(messages.len() > 20, "{}", messages.len());
@@ -148,7 +149,19 @@ fn commands_in_code_exist() {
                 checked += 1;
                 let first = verbs.get(..1).unwrap();
                 assert!(is_command(first), "{}: ca-server {verbs:?}", file.display());
-                let group = ["device", "cert", "profile", "eab", "crl", "audit", "config", "db", "root", "policy"];
+                let group = [
+                    "device",
+                    "cert",
+                    "profile",
+                    "eab",
+                    "crl",
+                    "audit",
+                    "revocation",
+                    "config",
+                    "db",
+                    "root",
+                    "policy",
+                ];
                 if group.contains(&first[0].as_str()) {
                     assert!(is_command(&verbs), "{}: ca-server {verbs:?}", file.display());
                 }

@@ -8,10 +8,14 @@
     reason = "tests fail by panicking"
 )]
 
+mod alerts;
 mod cuts;
 mod denied;
 mod device;
 mod one;
 mod races;
+mod report;
 mod set;
+mod stolen;
+mod typed;
 mod world;

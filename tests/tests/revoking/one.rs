@@ -23,7 +23,8 @@ async fn a_certificate_is_revoked_by_serial_fingerprint_and_file() {
             .join(":")
     };
     let sha256: String = digest(&SHA256, &issued[3].der).as_ref().iter().map(|octet| format!("{octet:02x}")).collect();
-    write(&files.path().join("one.pem"), &issued[4].pem, 0o644);
+    // as `openssl x509 -text` and `cert show` write it
+    write(&files.path().join("one.pem"), format!("Certificate:\n    Data:\n{}", issued[4].pem), 0o644);
     write(&files.path().join("one.der"), &issued[5].der, 0o644);
     let file = |name: &str| files.path().join(name).to_str().unwrap().to_owned();
     let names = [
@@ -46,10 +47,11 @@ async fn a_certificate_is_revoked_by_serial_fingerprint_and_file() {
     }
 
     for (name, code, told) in [
-        ("4a0f", 1, "has issued no such certificate"),
-        (&"ab".repeat(32), 1, "has issued no such certificate"),
+        ("4a0f", 1, "has issued no certificate with the serial number 4a0f;"),
+        ("12345", 1, "has issued no certificate with the serial number 012345 or 3039;"),
+        (&"ab".repeat(32), 1, "has issued no certificate with the SHA-256 abab"),
         ("gw-1", 2, "neither a serial number"),
-        (ca.roots().to_str().unwrap(), 1, "has issued no such certificate"),
+        (ca.roots().to_str().unwrap(), 1, "has issued no certificate with the serial number"),
     ] {
         let refused = ca.command(&["cert", "revoke", name]).await;
         assert_eq!(refused.code, code, "{name}: {refused}");
@@ -115,4 +117,35 @@ async fn an_expired_certificate_is_only_revoked_for_its_key() {
     assert!(refused.code == 1 && refused.stderr.contains("the certificate expired at"), "{refused}");
     let done = ca.json(&["cert", "revoke", &serial, "--reason", "keyCompromise"]).await;
     assert_eq!(done["state"], "revoked");
+}
+
+/// REV-6: fails when a key that is in wrong hands has certificates that nobody is told of.
+#[tokio::test(flavor = "multi_thread")]
+async fn rev_6_whoever_revokes_for_a_key_is_told_of_its_other_certificates() {
+    let ca = Ca::start(&[]).await;
+    let client = Client::of(&ca).await;
+    let (one, other) = (Gateway::enrol(&ca, &client, "gw-1").await, Gateway::enrol(&ca, &client, "gw-2").await);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let (first, second, third) =
+        (one.issue_with(&key).await.serial, one.issue_with(&key).await.serial, other.issue_with(&key).await.serial);
+    let kept = one.issue().await.serial;
+
+    let done = ca.command(&["cert", "revoke", &first, "--reason", "superseded"]).await;
+    assert!(done.code == 0 && !done.stderr.contains("same key"), "only the key's own loss concerns the others: {done}");
+    let done = ca.command(&["cert", "revoke", &first, "--reason", "keyCompromise"]).await;
+    assert!(done.stderr.contains("2 other certificates in force have the same key"), "{done}");
+    assert!(done.stderr.contains(&second) && done.stderr.contains(&third), "{done}");
+    let again = ca.json(&["cert", "revoke", &first, "--reason", "keyCompromise"]).await;
+    assert_eq!((&again["changed"], &again["sameKey"]["count"]), (&false.into(), &2.into()), "{again:#}");
+    let command = done.stderr.split("ca-server cert revoke ").nth(1).unwrap().split('`').next().unwrap();
+    let command: Vec<&str> = ["cert", "revoke"].into_iter().chain(command.split(' ')).chain(["--yes"]).collect();
+    assert_eq!(ca.json(&command).await["revoked"], 2, "the command as it is told");
+    for serial in [&second, &third] {
+        assert_eq!(shown(&ca, serial).await["reason"], "keyCompromise");
+    }
+    assert_eq!(shown(&ca, &kept).await["state"], "issued");
+    let done = ca.json(&["cert", "revoke", &first, "--reason", "keyCompromise"]).await;
+    assert_eq!(done["sameKey"], serde_json::Value::Null, "{done:#}");
+    let order = one.order().await.expect("ORD-1", 201, "").json();
+    one.finalize_with(&order, &key).await.expect("REV-6", 400, "badCSR");
 }

@@ -62,3 +62,62 @@ async fn a_set_is_shown_first_and_then_revoked() {
     let done = ca.json(&revoke(&["reason=certificateHold", "--count", "701", "--reason", "superseded"])).await;
     assert_eq!(done["revoked"], 701, "CRL-7: what is held may become permanent");
 }
+
+/// Fails when a condition finds another set at a real server than it says: by labels, names, times, issuer and key.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_condition_finds_what_it_says() {
+    let mut ca = Ca::start(&[]).await;
+    let client = Client::of(&ca).await;
+    let (mut gateways, mut serials) = (Vec::new(), Vec::new());
+    for (name, hall) in [("gw-1", "hall=north wing"), ("gw-2", "hall=south"), ("pump-1", "hall=north wing")] {
+        let gateway = Gateway::enrol(&ca, &client, name).await;
+        ca.command(&["device", "label", name, hall, "line=3"]).await.success();
+        serials.push(gateway.issue().await.serial);
+        gateways.push(gateway);
+    }
+    // tomorrow there is one more
+    ca.stop().await;
+    ca.serve_at("+1d").await;
+    serials.push(gateways[1].issue().await.serial);
+    let first = shown(&ca, &serials[0]).await;
+    let moment = |row: &serde_json::Value, member: &str| row[member].as_str().unwrap().to_owned();
+    let noon = moment(&shown(&ca, &serials[3]).await, "notBefore");
+    let (key, issuer) = (moment(&first, "spkiSha256"), moment(&first, "issuer"));
+    for (text, expected) in [
+        ("label.hall='north wing'".to_owned(), 2),
+        ("label.hall=\"north wing\" label.line=3".to_owned(), 2),
+        ("label.hall=south".to_owned(), 2),
+        ("label.hall!=south".to_owned(), 2),
+        ("label.line=3".to_owned(), 4),
+        ("label.line=4".to_owned(), 0),
+        ("name=gw-2.site.test".to_owned(), 2),
+        ("name=gw-*".to_owned(), 3),
+        ("name=*.site.test".to_owned(), 4),
+        ("name=*.test name!=gw-*".to_owned(), 1),
+        (format!("issued-after={noon}"), 1),
+        (format!("issued-before={noon}"), 3),
+        (format!("issued-before={noon} name=gw-2.site.test"), 1),
+        (format!("expires-before={}", moment(&first, "notAfter")), 0),
+        ("expires-after=2020-01-01".to_owned(), 4),
+        (format!("issuer={issuer}"), 4),
+        ("issuer='Test Issuing CA 1'".to_owned(), 4),
+        ("issuer='Test Root CA'".to_owned(), 0),
+        ("device=pump-1 profile=gateway site=home".to_owned(), 1),
+        (format!("key={key}"), 1),
+    ] {
+        let plan = ca.json(&["cert", "revoke", "--where", &text, "--plan"]).await;
+        assert_eq!(plan["affected"], expected, "{text}: {plan:#}");
+    }
+    let done = ca.json(&["cert", "revoke", "--where", "label.hall='north wing' name=*.site.test", "--yes"]).await;
+    assert_eq!(
+        (&done["revoked"], &done["plan"]["where"]),
+        (&2.into(), &"\"label.hall=north wing\" name=*.site.test".into())
+    );
+    for (serial, state) in serials.iter().zip(["revoked", "issued", "revoked", "issued"]) {
+        assert_eq!(shown(&ca, serial).await["state"], state, "{serial}");
+    }
+    let nothing = ca.command(&["cert", "revoke", "--where", "device=gw-9", "--yes"]).await;
+    assert!(nothing.code == 0 && nothing.stderr.contains("no certificate fits"), "{nothing}");
+    let unquoted = ca.command(&["cert", "revoke", "--where", "issuer=Test Issuing CA 1", "--plan"]).await;
+    assert!(unquoted.code == 1 && unquoted.stderr.contains("a value with spaces in quotes"), "{unquoted}");
+}

@@ -60,10 +60,14 @@ impl Gateway {
 
     /// Finalizes an order with a key of its own.
     pub(crate) async fn finalize(&self, order: &Value) -> Answer {
-        let key = KeyPair::generate().unwrap();
+        self.finalize_with(order, &KeyPair::generate().unwrap()).await
+    }
+
+    /// Finalizes an order with this key.
+    pub(crate) async fn finalize_with(&self, order: &Value, key: &KeyPair) -> Answer {
         let mut params = CertificateParams::new(vec![self.dns.clone()]).unwrap();
         params.distinguished_name = DistinguishedName::new();
-        let csr = params.serialize_request(&key).unwrap().der().to_vec();
+        let csr = params.serialize_request(key).unwrap().der().to_vec();
         self.post(order["finalize"].as_str().unwrap(), &json!({ "csr": b64(csr) })).await
     }
 
@@ -79,8 +83,13 @@ impl Gateway {
 
     /// A certificate.
     pub(crate) async fn issue(&self) -> Issued {
+        self.issue_with(&KeyPair::generate().unwrap()).await
+    }
+
+    /// A certificate of this key.
+    pub(crate) async fn issue_with(&self, key: &KeyPair) -> Issued {
         let order = self.order().await.expect("ORD-1", 201, "").json();
-        let done = self.finalize(&order).await.expect("FIN-1", 200, "").json();
+        let done = self.finalize_with(&order, key).await.expect("FIN-1", 200, "").json();
         let pem =
             self.account.get(done["certificate"].as_str().unwrap()).await.expect("CRT-1", 200, "").text().to_owned();
         Issued::of(pem)
