@@ -11,31 +11,32 @@ use store::{Tx, accounts, certificates, devices};
 
 use super::FlowError;
 
-/// Both the recording and the releasing transaction hold who asked: a revocation in between wins.
+/// Both the recording and the releasing transaction hold who asked: a revocation in between wins. The device comes before
+/// its account, as it does when a device is taken out: in another order the two would wait for each other.
 pub(super) async fn require_active(tx: &mut Tx<'_>, plan: &CertificateRecord) -> Result<(), FlowError> {
-    if let Some(account) = plan.account {
-        accounts::require_valid(tx, account).await?;
-    }
     if let Some(device) = plan.device {
         devices::require_in_service(tx, device).await?;
+    }
+    if let Some(account) = plan.account {
+        accounts::require_valid(tx, account).await?;
     }
     Ok(())
 }
 
-/// Who of account and device is out of service, held.
+/// Who of device and account is out of service, held in that order.
 pub(super) async fn find_inactive(
     tx: &mut Tx<'_>,
     plan: &CertificateRecord,
 ) -> Result<Option<&'static str>, FlowError> {
-    if let Some(id) = plan.account
-        && accounts::hold(tx, id).await? != Some(AccountStatus::Valid)
-    {
-        return Ok(Some("account"));
-    }
     if let Some(id) = plan.device
         && !devices::hold(tx, id).await?.is_some_and(DeviceState::is_in_service)
     {
         return Ok(Some("device"));
+    }
+    if let Some(id) = plan.account
+        && accounts::hold(tx, id).await? != Some(AccountStatus::Valid)
+    {
+        return Ok(Some("account"));
     }
     Ok(None)
 }
