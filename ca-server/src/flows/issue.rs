@@ -69,6 +69,11 @@ impl IssueDesk {
         Self { signer: Arc::new(NoKey), key, is_open: false }
     }
 
+    /// Whether the signer has a key.
+    pub fn holds(&self, key: &KeyId) -> bool {
+        self.signer.holds(key)
+    }
+
     /// Whether the CA's key is here.
     pub fn has_key(&self) -> bool {
         self.is_open
