@@ -114,19 +114,32 @@ impl CrlDesk {
     }
 }
 
+/// Lists that are to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Due {
+    /// Whose.
+    pub issuer: IssuerId,
+    /// Why.
+    pub occasion: Occasion,
+    /// The number of the complete list that they were found missing behind, 0 when there is none: with another one in its
+    /// place somebody was faster. None when they are made whatever is there.
+    pub behind: Option<u64>,
+}
+
 /// Publishes the lists of all keys that this CA signs lists with; what is on the shelf then.
 pub async fn publish_all(ctx: &Context, occasion: Occasion) -> Result<Vec<Arc<Published>>, FlowError> {
     let issuers = ctx.store.read(async |tx| Ok::<_, FlowError>(issuers::list(tx).await?)).await?;
     for issuer in authority::signing(ctx, &issuers).await {
-        publish(ctx, issuer, occasion).await?;
+        publish(ctx, Due { issuer, occasion, behind: None }).await?;
     }
     Ok(all(ctx))
 }
 
 /// Publishes the lists of an issuing key. When another replica was faster, its lists are on the shelf then.
-pub async fn publish(ctx: &Context, issuer: IssuerId, occasion: Occasion) -> Result<(), FlowError> {
+pub async fn publish(ctx: &Context, due: Due) -> Result<(), FlowError> {
     let _turn = ctx.crls.turn.lock().await;
-    let outcome = try_to_publish(ctx, issuer, occasion).await;
+    let Due { issuer, occasion, .. } = due;
+    let outcome = try_to_publish(ctx, due).await;
     let told = match &outcome {
         Ok(()) | Err(FlowError::Conflict(_)) => Ok(()),
         Err(FlowError::Unavailable { cause, .. }) => Err(format!("issuer {issuer}: {cause}")),
@@ -135,16 +148,21 @@ pub async fn publish(ctx: &Context, issuer: IssuerId, occasion: Occasion) -> Res
     report(ctx, Part::Publish, Some(issuer), told).await;
     match outcome {
         Ok(()) => ctx.metrics.crl.published(occasion.as_str()),
-        Err(FlowError::Conflict(_)) => drop(look(ctx).await?),
+        Err(FlowError::Conflict(_)) => {
+            look(ctx).await?;
+            // the faster one may not have had what this one was told of
+            ctx.crls.wake.notify_one();
+        }
         Err(error) => return Err(error),
     }
     settle(ctx).await;
     Ok(())
 }
 
-async fn try_to_publish(ctx: &Context, issuer: IssuerId, occasion: Occasion) -> Result<(), FlowError> {
+async fn try_to_publish(ctx: &Context, due: Due) -> Result<(), FlowError> {
+    let Due { issuer, occasion, .. } = due;
     let authority = Authority::of(ctx, issuer).await?;
-    let draft = build::build(ctx, &authority, occasion).await?;
+    let draft = build::build(ctx, &authority, due).await?;
     let mut made = Vec::new();
     for built in draft.built {
         made.push(make(ctx, &authority, built).await?);

@@ -79,20 +79,20 @@ async fn turn(ctx: &Context, pace: &mut Pace, is_told: bool) -> Result<(), FlowE
         }
     };
     crl::report(ctx, Part::Publish, None, Ok(())).await;
-    pace.seen.retain(|issuer, _| due.iter().any(|(other, _)| other == issuer));
+    pace.seen.retain(|issuer, _| due.iter().any(|due| due.issuer == *issuer));
     if pace.again_at.is_some_and(|at| Instant::now() < at) {
         return Ok(());
     }
     let mut first = Ok(());
-    for (issuer, occasion) in due {
-        let is_others = occasion == Occasion::Changed && !is_told && !ctx.owns_database();
-        let seen = *pace.seen.entry(issuer).or_insert_with(Instant::now);
+    for due in due {
+        let is_others = due.occasion == Occasion::Changed && !is_told && !ctx.owns_database();
+        let seen = *pace.seen.entry(due.issuer).or_insert_with(Instant::now);
         if is_others && seen.elapsed() < OTHERS {
             continue;
         }
         let begun = Instant::now();
         // what fails for one issuer keeps no other one waiting
-        first = first.and(crl::publish(ctx, issuer, occasion).await);
+        first = first.and(crl::publish(ctx, due).await);
         pace.rested_at = Some(Instant::now() + begun.elapsed());
     }
     first?;

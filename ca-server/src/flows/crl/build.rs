@@ -8,7 +8,7 @@ use pki_core::x509::crl::{CrlError, CrlHead, CrlKind, CrlScope, CrlTbs, CrlWrite
 use store::crls::{self, CrlRecord, Scheduled};
 use store::revocations::{self, Listed, Standing};
 
-use super::{Authority, Context, FlowError, Occasion, Settings};
+use super::{Authority, Context, Due, FlowError, Occasion, Settings};
 
 /// Rows read at once.
 const PAGE: u32 = 5000;
@@ -42,10 +42,10 @@ struct Pass {
 }
 
 /// Reads and writes; on one snapshot, whose number the lists tell.
-pub(super) async fn build(ctx: &Context, authority: &Authority, occasion: Occasion) -> Result<Draft, FlowError> {
+pub(super) async fn build(ctx: &Context, authority: &Authority, due: Due) -> Result<Draft, FlowError> {
     let pass = Pass {
         settings: ctx.crls.settings.clone(),
-        occasion,
+        occasion: due.occasion,
         now: ctx.now().whole_seconds(),
         floors: ctx.crls.marks.of(authority.id),
         shards: if authority.id == ctx.issuing.id { ctx.crls.settings.shards } else { 0 },
@@ -57,6 +57,10 @@ pub(super) async fn build(ctx: &Context, authority: &Authority, occasion: Occasi
             let covers = revocations::head(tx).await?;
             let mut lasts: BTreeMap<Option<u32>, CrlRecord> = BTreeMap::new();
             lasts.extend(of_issuer(crls::list(tx).await?, issuer).map(|record| (record.shard, record)));
+            let newest = lasts.get(&None).map_or(0, |last| last.number);
+            if due.behind.is_some_and(|behind| behind != newest) {
+                return Err(FlowError::Conflict(format!("the list {newest} was published meanwhile")));
+            }
             let covered = lasts.get(&None).map_or(0, |last| last.covers);
             let changed = revocations::shards_since(tx, issuer, covered).await?;
             let oldest = revocations::waiting_since(tx, issuer, covered).await?.oldest;

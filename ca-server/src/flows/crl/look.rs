@@ -8,14 +8,14 @@ use store::crls::{self, CrlRecord};
 use store::issuers;
 use store::revocations;
 
-use super::{Context, FlowError, Occasion, Published, authority, marks, report, settle, shelve};
+use super::{Context, Due, FlowError, Occasion, Published, authority, marks, report, settle, shelve};
 use crate::telemetry::crl::Part;
 
 /// How far ahead of this clock a list may be dated before that is told: clocks of replicas differ a little.
 const AHEAD: Duration = Duration::from_secs(60);
 
 /// Takes newer lists of other replicas onto the shelf, and tells what is due.
-pub async fn look(ctx: &Context) -> Result<Vec<(IssuerId, Occasion)>, FlowError> {
+pub async fn look(ctx: &Context) -> Result<Vec<Due>, FlowError> {
     let (records, issuers, head) = ctx
         .store
         .read(async |tx| {
@@ -29,11 +29,12 @@ pub async fn look(ctx: &Context) -> Result<Vec<(IssuerId, Occasion)>, FlowError>
     let mut due = Vec::new();
     for issuer in authority::signing(ctx, &issuers).await {
         let own: Vec<&CrlRecord> = records.iter().filter(|record| record.issuer == issuer).collect();
-        if standing.behind.contains(&issuer) {
-            due.push((issuer, Occasion::Asked));
-        } else if let Some(occasion) = due_of(ctx, issuer, &own, standing.head).await? {
-            due.push((issuer, occasion));
-        }
+        let occasion = match standing.behind.contains(&issuer) {
+            true => Some(Occasion::Asked),
+            false => due_of(ctx, issuer, &own, standing.head).await?,
+        };
+        let newest = own.iter().find(|record| record.shard.is_none()).map_or(0, |record| record.number);
+        due.extend(occasion.map(|occasion| Due { issuer, occasion, behind: Some(newest) }));
     }
     Ok(due)
 }
