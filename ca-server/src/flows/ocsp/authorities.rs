@@ -54,7 +54,7 @@ fn authority(
     root: &RootAuthority,
     now: Timestamp,
 ) -> Option<Authority> {
-    let key = record.key_id.parse().ok().filter(|key| desk.signer.holds(key));
+    let key = record.key_id.parse().ok().filter(|key| desk.holds(key));
     if desk.has_key() && key.is_none() {
         return None; // publication of its lists says that it is missing
     }
