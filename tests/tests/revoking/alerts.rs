@@ -8,6 +8,7 @@ use std::process::Command;
 use tests::ca::{Ca, plain_get};
 use tests::folders::{Folder, write};
 use tests::process::{Ran, run};
+use tests::wait;
 
 const RULES: &str = "pilotlight.rules.yml";
 const CASES: &str = "pilotlight.tests.yml";
@@ -67,7 +68,9 @@ async fn every_alert_has_a_case_that_fires_and_one_that_does_not() {
 #[tokio::test(flavor = "multi_thread")]
 async fn alerts_watch_what_a_server_tells_and_lead_to_what_is_to_be_done() {
     let ca = Ca::start(&[]).await;
-    let metrics = plain_get(&ca.operations_address(), "/metrics").await.unwrap();
+    let ask = async || plain_get(&ca.operations_address(), "/metrics").await.unwrap();
+    wait::until_true("the first lists", 60, async || ask().await.contains("\npilotlight_crl_number{")).await;
+    let metrics = ask().await;
     let told: BTreeSet<&str> = metrics.lines().filter_map(|line| line.split(['{', ' ']).next()).collect();
     let rules = read(RULES);
     for (name, text) in alerts(&rules) {
