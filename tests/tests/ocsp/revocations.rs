@@ -15,6 +15,9 @@ async fn on_the_list(ca: &Ca, serial: &[u8]) -> Option<(i64, Option<u8>)> {
         toml::from_str(&std::fs::read_to_string(ca.dir().join("ca-server.toml")).unwrap()).unwrap();
     let issuer = config["ca"]["issuing"]["id"].as_str().unwrap();
     let answer = ask(&ca.public_address(), &format!("GET /crl/{issuer}/0.crl"), "", &[]).await;
+    if answer.status == 404 {
+        return None; // nothing is published yet
+    }
     let (_, list) = CertificateRevocationList::from_der(&answer.body).unwrap();
     let entry = list.iter_revoked_certificates().find(|entry| entry.raw_serial() == serial)?;
     Some((entry.revocation_date.timestamp(), entry.reason_code().map(|(_, reason)| reason.0)))
@@ -77,6 +80,9 @@ async fn ocs_11_and_12_every_server_follows_a_hold_and_its_release() {
         statuses.push(told(ca, &question).await);
     }
     assert!(statuses.windows(2).all(|pair| pair[0] == pair[1]), "the same time: {statuses:?}");
+    let serial = world.serial();
+    let at_responder = wait::until("its list", 30, async || on_the_list(&responder, &serial).await).await;
+    assert_eq!(Some(at_responder), on_the_list(&world.ca, &serial).await, "lists are handed out there as well");
     full.stop().await;
     responder.stop().await;
 }
