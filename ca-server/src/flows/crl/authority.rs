@@ -22,9 +22,8 @@ pub(super) struct Authority {
 /// The keys that this CA signs lists with; one that it should and cannot is told of.
 pub(super) async fn signing(ctx: &Context, all: &[IssuerRecord]) -> Vec<IssuerId> {
     let mine = all.iter().filter(|issuer| issuer.id != ctx.root.id && issuer.state != IssuerState::Compromised);
-    let (open, closed): (Vec<_>, Vec<_>) = mine.partition(|issuer| {
-        issuer.id == ctx.issuing.id || issuer.key_id.parse().is_ok_and(|key| ctx.desk.holds(&key))
-    });
+    let (open, closed): (Vec<_>, Vec<_>) = mine
+        .partition(|issuer| issuer.id == ctx.issuing.id || issuer.key_id.parse().is_ok_and(|key| ctx.desk.holds(&key)));
     let told = closed.iter().map(|issuer| format!("`{}` (key {}, issuer {})", issuer.name, issuer.key_id, issuer.id));
     let told: Vec<String> = told.collect();
     let outcome = if told.is_empty() {
