@@ -129,10 +129,11 @@ pub struct Due {
 /// Publishes the lists of all keys that this CA signs lists with; what is on the shelf then.
 pub async fn publish_all(ctx: &Context, occasion: Occasion) -> Result<Vec<Arc<Published>>, FlowError> {
     let issuers = ctx.store.read(async |tx| Ok::<_, FlowError>(issuers::list(tx).await?)).await?;
+    let mut outcome = Ok(());
     for issuer in authority::signing(ctx, &issuers).await {
-        publish(ctx, Due { issuer, occasion, behind: None }).await?;
+        outcome = outcome.and(publish(ctx, Due { issuer, occasion, behind: None }).await);
     }
-    Ok(all(ctx))
+    outcome.map(|()| all(ctx))
 }
 
 /// Publishes the lists of an issuing key. When another replica was faster, its lists are on the shelf then.

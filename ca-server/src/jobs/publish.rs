@@ -8,8 +8,8 @@ use std::time::Duration;
 use pki_core::ids::IssuerId;
 use tokio::time::Instant;
 
+use crate::flows::Context;
 use crate::flows::crl::{self, Occasion};
-use crate::flows::{Context, FlowError};
 use crate::tasks::Tasks;
 use crate::telemetry::crl::Part;
 
@@ -32,8 +32,14 @@ struct Pace {
     rested_at: Option<Instant>,
     /// Since when this process knows of what another one was told of.
     seen: BTreeMap<IssuerId, Instant>,
-    failures: u32,
-    again_at: Option<Instant>,
+    /// Issuers whose lists could not be published.
+    failing: BTreeMap<IssuerId, Failing>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Failing {
+    times: u32,
+    again_at: Instant,
 }
 
 impl Pace {
@@ -41,6 +47,14 @@ impl Pace {
     fn next(&self) -> Instant {
         let gathered = Instant::now() + GATHER;
         self.rested_at.map_or(gathered, |rested_at| rested_at.max(gathered))
+    }
+
+    /// How long to leave an issuer alone after one more failure.
+    fn failed(&mut self, issuer: IssuerId) -> Duration {
+        let times = self.failing.get(&issuer).map_or(1, |failing| failing.times.saturating_add(1));
+        let pause = Duration::from_secs(1 << times.min(5)).min(LONGEST_PAUSE);
+        self.failing.insert(issuer, Failing { times, again_at: Instant::now() + pause });
+        pause
     }
 }
 
@@ -50,12 +64,7 @@ pub async fn run(ctx: Arc<Context>, tasks: Tasks) {
     let mut pace = Pace::default();
     let mut is_told = true;
     loop {
-        if let Err(error) = turn(&ctx, &mut pace, is_told).await {
-            pace.failures = pace.failures.saturating_add(1);
-            let pause = Duration::from_secs(1 << pace.failures.min(5)).min(LONGEST_PAUSE);
-            pace.again_at = Some(Instant::now() + pause);
-            tracing::warn!(%error, again_in = ?pause, "revocation lists are not published");
-        }
+        turn(&ctx, &mut pace, is_told).await;
         is_told = tokio::select! {
             () = ctx.crls.wake.notified() => true,
             () = tokio::time::sleep(LOOK) => false,
@@ -70,32 +79,31 @@ pub async fn run(ctx: Arc<Context>, tasks: Tasks) {
     }
 }
 
-async fn turn(ctx: &Context, pace: &mut Pace, is_told: bool) -> Result<(), FlowError> {
+async fn turn(ctx: &Context, pace: &mut Pace, is_told: bool) {
     let due = match crl::look(ctx).await {
         Ok(due) => due,
         Err(error) => {
-            crl::report(ctx, Part::Publish, None, Err(error.to_string())).await;
-            return Err(error);
+            // told once; the next look is soon
+            return crl::report(ctx, Part::Publish, None, Err(error.to_string())).await;
         }
     };
     crl::report(ctx, Part::Publish, None, Ok(())).await;
     pace.seen.retain(|issuer, _| due.iter().any(|due| due.issuer == *issuer));
-    if pace.again_at.is_some_and(|at| Instant::now() < at) {
-        return Ok(());
-    }
-    let mut first = Ok(());
     for due in due {
         let is_others = due.occasion == Occasion::Changed && !is_told && !ctx.owns_database();
         let seen = *pace.seen.entry(due.issuer).or_insert_with(Instant::now);
-        if is_others && seen.elapsed() < OTHERS {
+        // what fails for one issuer keeps no other one waiting
+        let rests = pace.failing.get(&due.issuer).is_some_and(|failing| Instant::now() < failing.again_at);
+        if rests || is_others && seen.elapsed() < OTHERS {
             continue;
         }
         let begun = Instant::now();
-        // what fails for one issuer keeps no other one waiting
-        first = first.and(crl::publish(ctx, due).await);
+        if let Err(error) = crl::publish(ctx, due).await {
+            let pause = pace.failed(due.issuer);
+            tracing::warn!(%error, issuer = %due.issuer, again_in = ?pause, "revocation lists are not published");
+        } else {
+            pace.failing.remove(&due.issuer);
+        }
         pace.rested_at = Some(Instant::now() + begun.elapsed());
     }
-    first?;
-    (pace.failures, pace.again_at) = (0, None);
-    Ok(())
 }

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use tests::ca::Ca;
 use tests::process::run;
 use tests::wait;
 
-use crate::world::{SOON, World, alarm, all_clear, configure, curl, list_of, names, url};
+use crate::world::{SOON, World, alarm, all_clear, configure, curl, list_of, metric, names, url};
 
 /// The key of before, whose certificate has an identifier that is not made the way ours are (SHA-1 instead of RFC 7093).
 const OLD: &str = "0123456789abcdef0123456789abcdef";
@@ -63,6 +64,44 @@ async fn crl_2_and_9_a_key_that_issues_no_more_signs_its_lists() {
     world.ca.stop().await;
 }
 
+/// An issuer whose signatures are good for nothing: another key stands under its name. Fails when that keeps the issuing key's
+/// lists waiting, when its own list is served although it does not verify, or when nobody is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn crl_9_and_12_an_issuer_that_cannot_sign_keeps_no_other_one_waiting() {
+    let mut world = World::start(&[]).await;
+    let leaf = world.gateway.issue().await;
+    world.ca.stop().await;
+    configure(&world.ca, &[("keys", vec!["old".to_owned()].into())]);
+    retired(&world.ca).await;
+    make_key(&world.ca, &world.ca.dir().join("other.plain")).await;
+    world.ca.serve().await;
+    alarm(&world.ca, "publish", OLD).await;
+    assert_eq!(curl(&[&world.url(&format!("{OLD}.crl"))]).await.status, 404);
+    // until it is left alone for longer and longer
+    wait::until_true("four tries", 60, async || {
+        metric(&world.ca, "pilotlight_crl_publication_failures_total{part=\"publish\"}").await >= 4.0
+    })
+    .await;
+    let begun = Instant::now();
+    world.revoke(&leaf.serial, "superseded").await;
+    world.named(&world.complete(), &leaf.serial).await;
+    world.named(&world.shard(0), &leaf.serial).await;
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    alarm(&world.ca, "publish", OLD).await;
+    world.ca.stop().await;
+}
+
+/// Makes a key and puts it, encrypted, where the CA looks for the key `old`.
+async fn make_key(ca: &Ca, plain: &Path) {
+    let openssl = async |arguments: &[&str]| run(Command::new("openssl").args(arguments)).await.success();
+    let pass = format!("file:{}", ca.passphrase_file().display());
+    let (plain, key) = (plain.to_str().unwrap(), ca.dir().join("keys/old.key"));
+    let file = key.to_str().unwrap();
+    openssl(&["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", plain]).await;
+    openssl(&["pkcs8", "-topk8", "-v2", "aes256", "-scrypt", "-in", plain, "-out", file, "-passout", &pass]).await;
+    std::fs::set_permissions(key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+}
+
 /// Makes an issuing key of before by openssl, and writes it and a revoked certificate of it into the database.
 async fn retired(ca: &Ca) -> std::path::PathBuf {
     let dir = ca.dir();
@@ -70,11 +109,7 @@ async fn retired(ca: &Ca) -> std::path::PathBuf {
     let openssl = async |arguments: &[&str]| run(Command::new("openssl").args(arguments)).await.success();
     let pass = format!("file:{}", ca.passphrase_file().display());
     let text = |path: &Path| path.to_str().unwrap().to_owned();
-    openssl(&["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", &text(&plain)]).await;
-    let key = text(&dir.join("keys/old.key"));
-    openssl(&["pkcs8", "-topk8", "-v2", "aes256", "-scrypt", "-in", &text(&plain), "-out", &key, "-passout", &pass])
-        .await;
-    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    make_key(ca, &plain).await;
     openssl(&["req", "-new", "-key", &text(&plain), "-subj", "/CN=Old Issuing CA", "-out", &text(&request)]).await;
     let extensions = dir.join("old.ext");
     std::fs::write(&extensions, "basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n").unwrap();

@@ -174,6 +174,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn crl_10_a_block_in_pieces_is_the_same_block() {
+        let der: Vec<u8> = (0..=255).cycle().take(10 * LINE_OCTETS + 7).collect();
+        for pieces in [1, 3, 10, 11] {
+            let body: String = der.chunks(pieces * LINE_OCTETS).map(lines).collect();
+            assert_eq!([begin(CRL), body, end(CRL)].concat(), encode(CRL, &der), "{pieces}");
+        }
+        assert_eq!(encode(CRL, b""), "-----BEGIN X509 CRL-----\n-----END X509 CRL-----\n");
+    }
+
+    #[test]
     fn blocks_read_back() {
         for length in [1, 47, 48, 49, 96, 1000] {
             let der = vec![0xa5; length];
