@@ -142,6 +142,8 @@ pub async fn run_responder(dir: &Path) -> Result<(), BuildError> {
     take_up_lists(&http).await;
     tasks.spawn(watch_responder(Arc::clone(&http), app.root_crl, tasks.clone()));
     let shutdown = wait_for_end()?;
+    // `systemctl reload` is for servers with policies; without somebody who hears it, the signal would end this one
+    let _hangup = signal(SignalKind::hangup())?;
     tracing::info!("answering relying parties; nothing else is done here");
     notify_systemd("READY=1");
     shutdown.await;

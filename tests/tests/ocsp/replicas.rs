@@ -1,5 +1,6 @@
 //! Several servers on one database, responders' certificates that replace themselves, and servers that cannot sign.
 
+use nix::sys::signal::Signal;
 use pki_core::time::Timestamp;
 use pki_core::x509::certificate::Certificate;
 use pki_core::x509::ocsp::{Response, Status};
@@ -48,6 +49,7 @@ async fn ocs_7_and_15_a_replica_without_keys_answers() {
     }
     assert!(tokio::net::TcpStream::connect(responder.main_address()).await.is_err(), "nothing else is served");
     world.ca.stop().await;
+    responder.signal(Signal::SIGHUP);
     let alone = post(&address, &question).await;
     assert!(
         alone.body.len() > 5 && is_revoked(alone.clone()),
