@@ -194,14 +194,17 @@ async fn insert(
     let outcome = ctx
         .store
         .write(async move |tx| {
+            // the device first, as taking it out does: in another order the two would wait for each other
+            if let Some((_, Some(device))) = &bound {
+                let enrolled = DeviceState::Enrolled { at: row.created_at };
+                devices::update(tx, &Device { state: enrolled, ..device.clone() }).await?;
+            }
             accounts::insert(tx, &row).await?;
             let mut retired = Vec::new();
             if let Some((key, device)) = &bound {
                 eab_keys::bind(tx, key.id, row.id, row.created_at).await?;
                 if let Some(device) = device {
                     retired = retire_others(tx, device, row.id).await?;
-                    let enrolled = DeviceState::Enrolled { at: row.created_at };
-                    devices::update(tx, &Device { state: enrolled, ..device.clone() }).await?;
                 }
             }
             audit::append(tx, &registered).await?;

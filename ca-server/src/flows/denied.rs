@@ -17,8 +17,12 @@ use tokio::time::Instant;
 use super::{Context, FlowError};
 use crate::telemetry::Metrics;
 
-/// Rows read at once.
+/// Rows read at once after a start or an absence.
 const PAGE: u32 = 5000;
+
+/// So many are read like any small thing: a revocation must not wait behind the searches of others, of which SQLite lets
+/// few run at a time.
+const FEW: u32 = 500;
 
 /// How long this process may go without reading before it says so: many times the pause between two looks.
 pub const STALE: Duration = Duration::from_secs(10);
@@ -99,8 +103,11 @@ impl Denied {
         }
         while self.number() < head {
             let from = self.number();
-            let events =
-                store.scan(async move |tx| Ok::<_, StoreError>(revocations::since(tx, from, PAGE).await?)).await?;
+            let events = if head - from <= u64::from(FEW) {
+                store.look(async move |tx| Ok::<_, StoreError>(revocations::since(tx, from, FEW).await?)).await?
+            } else {
+                store.scan(async move |tx| Ok::<_, StoreError>(revocations::since(tx, from, PAGE).await?)).await?
+            };
             self.take_in(&events, head)?;
         }
         *self.current_at.lock().unwrap_or_else(PoisonError::into_inner) = begun;

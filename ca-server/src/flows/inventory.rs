@@ -109,7 +109,8 @@ async fn revoked(tx: &mut Tx<'_>, record: &CertificateRecord) -> Result<Option<R
     Ok(Some(Revoked { event, first_crl: entry.and_then(|entry| entry.first_crl) }))
 }
 
-async fn by_serial(ctx: &Context, readings: Vec<Serial>) -> Result<Option<CertificateRecord>, FlowError> {
+/// The certificate with one of these serial numbers, whichever key of this CA has issued it.
+pub(super) async fn by_serial(ctx: &Context, readings: Vec<Serial>) -> Result<Option<CertificateRecord>, FlowError> {
     ctx.store
         .read(async move |tx| {
             let issuers = issuers::list(tx).await?;

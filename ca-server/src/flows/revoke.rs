@@ -13,7 +13,7 @@ use store::{audit, authorizations, certificates};
 use super::authenticate::{AccountRequest, KeyRequest};
 use super::denied::after_commit;
 use super::record::{With, event};
-use super::{Context, FlowError};
+use super::{Context, FlowError, inventory};
 
 /// Who signed a revokeCert request.
 #[derive(Debug)]
@@ -60,11 +60,8 @@ async fn try_by_client(ctx: &Context, signer: &Signer<'_>, der: &[u8], reason: O
 async fn find_exactly(ctx: &Context, der: &[u8]) -> Result<CertificateRecord, FlowError> {
     let unknown = || FlowError::problem(ProblemKind::Malformed, "this CA has not issued that certificate");
     let certificate = Certificate::parse(der).map_err(|_| unknown())?;
-    let (issuer, serial) = (ctx.issuing.id, certificate.serial().clone());
-    let found = ctx
-        .store
-        .read(async move |tx| Ok::<_, FlowError>(certificates::find_by_serial(tx, issuer, &serial).await?))
-        .await?;
+    // of former issuing keys too
+    let found = inventory::by_serial(ctx, vec![certificate.serial().clone()]).await?;
     found.filter(|record| record.state.der() == Some(der)).ok_or_else(unknown)
 }
 

@@ -119,7 +119,9 @@ impl Sheet {
         let base = last.as_ref().map(|last| last.scheduled).filter(|base| base.number > 0).unwrap_or(own);
         let freshest = if pass.settings.deltas { pass.authority.delta_urls(shard) } else { Vec::new() };
         let fresh = last.as_ref().map_or(0, |last| last.covers);
-        let expected = last.as_ref().map_or(0, |last| last.entries) + covers.saturating_sub(fresh);
+        // what is new is spread over the shards; a list that gets more grows while it is written
+        let parts = shard.map_or(1, |_| u64::from(pass.shards.max(1)));
+        let expected = last.as_ref().map_or(0, |last| last.entries) + covers.saturating_sub(fresh) / parts;
         let head = |kind| CrlHead {
             issuer: &pass.authority.certificate,
             number: record.number,

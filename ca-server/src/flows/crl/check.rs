@@ -36,7 +36,7 @@ pub(super) async fn check(ctx: &Context, last: &CrlRecord, record: &CrlRecord, c
     };
     let vanished = vanished.map_err(|error| refused(last, &error.to_string()))?;
     for some in vanished.chunks(TOGETHER) {
-        require_reasons(ctx, last, some.to_vec()).await?;
+        require_reasons(ctx, last, record.covers, some.to_vec()).await?;
     }
     Ok(())
 }
@@ -80,8 +80,9 @@ fn by_number(one: &RawEntry<'_>, other: &RawEntry<'_>) -> Ordering {
     (one.serial.len(), one.serial).cmp(&(other.serial.len(), other.serial))
 }
 
-/// Each has to be released from hold, or past its end and past a scheduled list after that.
-async fn require_reasons(ctx: &Context, last: &CrlRecord, gone: Vec<Serial>) -> Result<(), FlowError> {
+/// Each has to be released from hold, or past its end and past a scheduled list after that. What changed after `covers`,
+/// while the list was made, is for the next one.
+async fn require_reasons(ctx: &Context, last: &CrlRecord, covers: u64, gone: Vec<Serial>) -> Result<(), FlowError> {
     let record = last.clone();
     let without = ctx
         .store
@@ -89,7 +90,9 @@ async fn require_reasons(ctx: &Context, last: &CrlRecord, gone: Vec<Serial>) -> 
             for serial in &gone {
                 let row = revocations::find(tx, record.issuer, serial).await?;
                 let may = row.is_some_and(|entry| {
-                    matches!(entry.change.standing, Standing::Released(_)) || is_over(&entry.listed(), &record)
+                    let is_later = entry.number > covers;
+                    let is_released = matches!(entry.change.standing, Standing::Released(_));
+                    is_later || is_released || is_over(&entry.listed(), &record)
                 });
                 if !may {
                     return Ok::<_, FlowError>(Some(serial.clone()));

@@ -115,10 +115,15 @@ async fn look_after_one(ctx: &Context, post: &Post) -> Result<bool, FlowError> {
     if post.is_due(ctx.now()) && post.pending().is_none() {
         ask(ctx, post).await?;
     }
+    let asked = post.pending().as_ref().map(|pending| pending.id);
+    // a signature that failed is tried with every look: no job was written, so nobody else makes it
+    if let Some(id) = asked.filter(|_| post.authority.key.is_some()) {
+        responder::sign(ctx, id).await?;
+    }
     collect(ctx, post).await
 }
 
-/// Makes a key and asks for its certificate. Whoever holds the CA's key signs it on the spot; others write a job.
+/// Makes a key and asks for its certificate, by a job where the CA's key is at another server.
 async fn ask(ctx: &Context, post: &Post) -> Result<(), FlowError> {
     let fault = |error: &dyn std::fmt::Display| FlowError::Internal(format!("no key for OCSP answers: {error}"));
     let key = ResponderKey::generate(ctx.entropy.as_ref()).map_err(|error| fault(&error))?;
@@ -147,9 +152,6 @@ async fn ask(ctx: &Context, post: &Post) -> Result<(), FlowError> {
         })
         .await?;
     *post.pending() = Some(Pending { id, key, since: now });
-    if is_signed_here {
-        responder::sign(ctx, id).await?;
-    }
     Ok(())
 }
 
