@@ -9,6 +9,7 @@ use pki_core::acme::problem::{Problem, ProblemKind};
 use pki_core::audit::AuditEvent;
 use pki_core::device::{Device, DeviceState, EabKey, EabKeyState};
 use pki_core::ids::{AccountId, EabKeyId, SiteName};
+use pki_core::revocation::denied::Subject;
 use store::revocations::denials::{self, Kind};
 use store::{Tx, accounts, audit, devices, eab_keys};
 
@@ -76,6 +77,9 @@ pub async fn register(ctx: &Context, request: &KeyRequest, new: NewAccount) -> R
         binding: bound.as_ref().map(|(key, _)| Binding { key: key.id, device: key.device }),
         terms_agreed: terms.map(str::to_owned),
     };
+    let holder = beginning.binding.and_then(|binding| binding.device).map(Subject::Device);
+    let asking: Vec<Subject> = holder.into_iter().chain([Subject::Site(beginning.site.clone())]).collect();
+    ctx.denied.refuse(&asking)?;
     let account = Account::new(beginning, ctx.now(), ctx.entropy.as_ref());
     insert(ctx, request, account, bound).await
 }
