@@ -88,7 +88,9 @@ async fn turn(ctx: &Context, pace: &mut Pace, is_told: bool) {
         }
     };
     crl::report(ctx, Part::Publish, None, Ok(())).await;
-    pace.seen.retain(|issuer, _| due.iter().any(|due| due.issuer == *issuer));
+    let is_due = |issuer: &IssuerId| due.iter().any(|due| due.issuer == *issuer);
+    pace.seen.retain(|issuer, _| is_due(issuer));
+    pace.failing.retain(|issuer, _| is_due(issuer)); // another replica published: the next failure is a first one
     for due in due {
         let is_others = due.occasion == Occasion::Changed && !is_told && !ctx.owns_database();
         let seen = *pace.seen.entry(due.issuer).or_insert_with(Instant::now);

@@ -8,7 +8,7 @@ use tests::ca::Ca;
 use tests::wait;
 
 use crate::gateways::Gateway;
-use crate::world::{SOON, curl, issuing, list_of, metric, names, publications, published, url};
+use crate::world::{SOON, alarm, all_clear, curl, issuing, list_of, metric, names, publications, published, url};
 
 /// Fails when two servers make a list of one revocation each, when a number comes twice or falls, or when a server that
 /// was stopped in the middle goes back to what it knew.
@@ -89,6 +89,63 @@ async fn crl_2_publishing_at_both_servers_at_once_gives_each_number_once() {
         wait::until_true("the newest list", SOON, async || list_of(ca, &complete).await.number() == newest).await;
         assert!(!ca.log().contains("revocation lists are not published"), "{}", ca.log());
     }
+}
+
+/// Fails when a server that saw a revocation wait goes on telling so after the other server has published it: an alarm about
+/// nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn crl_9_what_another_server_published_waits_nowhere() {
+    const WAITING: &str = "pilotlight_crl_waiting_since_seconds";
+    let mut one = Ca::start_on_postgres(&[]).await;
+    let mut two = Ca::replica_of(&one);
+    two.serve().await;
+    published(&one).await;
+    let complete = format!("{}.crl", issuing(&one));
+    let gateway = Gateway::enrol(&one, &Client::of(&one).await, "gw-1").await;
+    let mut has_seen = false;
+    for _ in 0..10 {
+        let leaf = gateway.issue().await;
+        one.command(&["cert", "revoke", &leaf.serial, "--reason", "superseded"]).await.success();
+        // mostly before it publishes
+        one.signal(Signal::SIGSTOP);
+        let seen = wait::until("the other server to see it", SOON, async || {
+            let is_listed = names(&list_of(&two, &complete).await, &leaf.serial);
+            let waits = metric(&two, WAITING).await > 0.0;
+            (waits || is_listed).then_some(waits && !is_listed)
+        })
+        .await;
+        one.signal(Signal::SIGCONT);
+        has_seen |= seen;
+        wait::until_true("the list", SOON, async || names(&list_of(&two, &complete).await, &leaf.serial)).await;
+        for ca in [&one, &two] {
+            wait::until_true("nothing to wait", SOON, async || metric(ca, WAITING).await == 0.0).await;
+        }
+    }
+    assert!(has_seen, "the other server never saw one wait");
+    one.stop().await;
+    two.stop().await;
+}
+
+/// Fails when the alarm of a server that could not publish outlasts the publication by another server.
+#[tokio::test(flavor = "multi_thread")]
+async fn crl_9_and_12_the_alarm_ends_when_another_server_has_published() {
+    let mut one = Ca::start_on_postgres(&[]).await;
+    let mut two = Ca::replica_of(&one);
+    two.serve().await;
+    published(&one).await;
+    let gateway = Gateway::enrol(&one, &Client::of(&one).await, "gw-1").await;
+    let (leaf, complete, issuer) = (gateway.issue().await, format!("{}.crl", issuing(&one)), issuing(&one));
+    one.command(&["cert", "revoke", &leaf.serial]).await.success();
+    wait::until_true("the list", SOON, async || names(&list_of(&one, &complete).await, &leaf.serial)).await;
+    // an entry that vanishes without a reason is not published
+    one.query("UPDATE revocation SET issuer_id = '00000000000000000000000000000000'").await;
+    assert_eq!(one.command(&["crl", "publish"]).await.code, 1);
+    alarm(&one, "publish", "would vanish from it without a reason").await;
+    one.query(&format!("UPDATE revocation SET issuer_id = '{issuer}'")).await;
+    two.command(&["crl", "publish"]).await.success();
+    all_clear(&one, "publish").await;
+    one.stop().await;
+    two.stop().await;
 }
 
 /// A server without the CA's key serves the lists that the others made, and follows them: leaves may name it.

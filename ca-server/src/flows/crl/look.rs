@@ -71,6 +71,10 @@ async fn fetch(ctx: &Context, record: &CrlRecord) -> Result<(), FlowError> {
     let full = Crl::from_der(lists.full).map_err(|error| damaged(record, &error))?;
     let delta = lists.delta.map(Crl::from_der).transpose().map_err(|error| damaged(record, &error))?;
     shelve(ctx, Published::new(record.clone(), full, delta));
+    if shard.is_none() {
+        // somebody published since: what failed here is done, and nothing may be due here for a day
+        report(ctx, Part::Publish, Some(issuer), Ok(())).await;
+    }
     Ok(())
 }
 
@@ -108,6 +112,8 @@ async fn due_of(ctx: &Context, issuer: IssuerId, own: &[&CrlRecord], head: u64) 
     }
     let covers = own.iter().find(|record| record.shard.is_none()).map_or(0, |record| record.covers);
     if head <= covers {
+        // what waited may be on a list that another replica made
+        ctx.metrics.crl.waiting(issuer, None);
         return Ok(None);
     }
     let waiting = ctx
