@@ -23,10 +23,10 @@ use pki_core::x509::crl::{self, Crl, CrlTbs};
 use signer::Purpose;
 use store::crls::{CrlRecord, Lists};
 use store::revocations::{self, FirstCrl};
-use store::{audit, crls, issuers};
+use store::{audit, crls};
 use tokio::sync::Notify;
 
-use self::authority::Authority;
+use self::authority::{Authority, Living};
 use self::build::Built;
 use self::folder::Folder;
 pub use self::look::{look, take_up};
@@ -128,9 +128,10 @@ pub struct Due {
 
 /// Publishes the lists of all keys that this CA signs lists with; what is on the shelf then.
 pub async fn publish_all(ctx: &Context, occasion: Occasion) -> Result<Vec<Arc<Published>>, FlowError> {
-    let issuers = ctx.store.read(async |tx| Ok::<_, FlowError>(issuers::list(tx).await?)).await?;
+    let (root, issuing, now) = (ctx.root.id, ctx.issuing.id, ctx.now());
+    let living = ctx.store.read(async move |tx| Living::read(tx, root, issuing, now).await).await?;
     let mut outcome = Ok(());
-    for issuer in authority::signing(ctx, &issuers).await {
+    for issuer in authority::signing(ctx, &living).await {
         outcome = outcome.and(publish(ctx, Due { issuer, occasion, behind: None }).await);
     }
     outcome.map(|()| all(ctx))

@@ -48,7 +48,7 @@ impl Part {
 /// Metrics of lists.
 #[derive(Debug, Default)]
 pub struct CrlMetrics {
-    lists: Mutex<BTreeMap<String, Served>>,
+    lists: Mutex<BTreeMap<(IssuerId, String), Served>>,
     publications: Family,
     failures: Family,
     failing: Mutex<BTreeMap<Part, bool>>,
@@ -88,7 +88,13 @@ impl CrlMetrics {
             entries: record.entries,
             covers: record.covers,
         };
-        locked(&self.lists).insert(format!("issuer=\"{}\",scope=\"{scope}\"", record.issuer), served);
+        locked(&self.lists).insert((record.issuer, scope), served);
+    }
+
+    /// Forgets the lists of other issuers, and what waits for them: they are not renewed any more.
+    pub fn keep(&self, is_renewed: impl Fn(IssuerId) -> bool) {
+        locked(&self.lists).retain(|(issuer, _), _| is_renewed(*issuer));
+        locked(&self.waiting).retain(|issuer, _| is_renewed(*issuer));
     }
 
     /// Lists were published.
@@ -171,8 +177,9 @@ impl CrlMetrics {
         let lists = locked(&self.lists).clone();
         for (name, value, help) in gauges {
             header(out, &format!("pilotlight_crl_{name}"), "gauge", help);
-            for (labels, list) in &lists {
-                let _ = writeln!(out, "pilotlight_crl_{name}{{{labels}}} {}", value(list));
+            for ((issuer, scope), list) in &lists {
+                let value = value(list);
+                let _ = writeln!(out, "pilotlight_crl_{name}{{issuer=\"{issuer}\",scope=\"{scope}\"}} {value}");
             }
         }
     }

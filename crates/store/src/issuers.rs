@@ -1,5 +1,7 @@
 //! Issuing keys, and the certificates that name them.
 
+use std::collections::BTreeMap;
+
 use pki_core::ids::{CertificateId, IssuerId, SiteName};
 use pki_core::renewal::window::Replacement;
 use pki_core::time::Timestamp;
@@ -152,6 +154,16 @@ pub async fn list(tx: &mut Tx<'_>) -> Result<Vec<IssuerRecord>, StoreError> {
 pub async fn list_certificates(tx: &mut Tx<'_>, issuer: IssuerId) -> Result<Vec<IssuerCertificateRecord>, StoreError> {
     let sql = select_certificate!("WHERE issuer_id = $1 ORDER BY created_at DESC, id DESC");
     tx.rows(sql, &[Value::text(issuer)]).await?.into_iter().map(load_certificate).collect()
+}
+
+/// For each key the end of that certificate of it that lives longest: nothing that it certified lives longer.
+pub async fn ends(tx: &mut Tx<'_>) -> Result<BTreeMap<IssuerId, Timestamp>, StoreError> {
+    let rows = tx.rows("SELECT issuer_id, MAX(not_after) FROM issuer_certificate GROUP BY issuer_id", &[]).await?;
+    let end = |row: Row| {
+        let mut fields = row.fields(CERTIFICATE);
+        Ok((fields.parse()?, fields.time()?))
+    };
+    rows.into_iter().map(end).collect()
 }
 
 /// Changes what a key may do, from what it was decided on.

@@ -64,6 +64,36 @@ async fn crl_2_and_9_a_key_that_issues_no_more_signs_its_lists() {
     world.ca.stop().await;
 }
 
+/// The last certificate of an issuer has ended, and with it every leaf. Fails when its key is still asked for, when anybody is
+/// alarmed about its lists, or when its last list is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn crl_9_an_issuer_whose_certificate_has_ended_needs_no_key() {
+    let mut world = World::start(&[]).await;
+    world.ca.stop().await;
+    configure(&world.ca, &[("keys", vec!["old".to_owned()].into())]);
+    retired(&world.ca).await;
+    world.ca.serve().await;
+    let list = format!("{OLD}.crl");
+    wait::until_true("its list", SOON, async || curl(&[&url(&world.ca, &list)]).await.status == 200).await;
+    let number = format!("pilotlight_crl_number{{issuer=\"{OLD}\",scope=\"complete\"}}");
+    let last = list_of(&world.ca, &list).await;
+    assert!(metric(&world.ca, &number).await > 0.0);
+    world.ca.stop().await;
+
+    configure(&world.ca, &[("keys", Vec::<String>::new().into())]);
+    world.ca.serve().await;
+    alarm(&world.ca, "key", "needed until 20").await;
+    assert!(metric(&world.ca, &number).await > 0.0, "alerts see its lists end");
+    world.ca.stop().await;
+    crate::gateways::python(END, &world.ca.dir(), OLD);
+    world.ca.serve().await;
+    world.ca.command(&["crl", "publish"]).await.success();
+    assert_eq!(list_of(&world.ca, &list).await.der(), last.der(), "the last one is served on");
+    all_clear(&world.ca, "key").await;
+    assert!(metric(&world.ca, &number).await < 0.5, "nobody waits for another one");
+    world.ca.stop().await;
+}
+
 /// An issuer whose signatures are good for nothing: another key stands under its name. Fails when that keeps the issuing key's
 /// lists waiting, when its own list is served although it does not verify, or when nobody is told.
 #[tokio::test(flavor = "multi_thread")]
@@ -137,6 +167,14 @@ async fn retired(ca: &Ca) -> std::path::PathBuf {
     crate::gateways::python(INSERT, &dir, &argument);
     certificate
 }
+
+/// Ends the certificates of an issuer.
+const END: &str = r#"
+import sqlite3, sys
+database = sqlite3.connect(sys.argv[1])
+database.execute("UPDATE issuer_certificate SET not_after = not_before + 1000 WHERE issuer_id = ?", (sys.argv[2],))
+database.commit()
+"#;
 
 const INSERT: &str = r#"
 import base64, hashlib, json, os, sqlite3, sys, time

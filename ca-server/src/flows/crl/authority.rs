@@ -2,8 +2,10 @@
 
 use pki_core::ids::IssuerId;
 use pki_core::issuance::plan::list_url;
+use pki_core::time::Timestamp;
 use pki_core::x509::certificate::Certificate;
 use signer::KeyId;
+use store::Tx;
 use store::issuers::{self, IssuerRecord, IssuerState};
 
 use super::{Context, FlowError, report};
@@ -19,23 +21,51 @@ pub(super) struct Authority {
     bases: Vec<String>,
 }
 
+/// The issuers whose lists are to be renewed.
+#[derive(Debug)]
+pub(super) struct Living(Vec<(IssuerRecord, Option<Timestamp>)>);
+
+impl Living {
+    /// All that this CA issued with, but for keys in wrong hands and for those whose last certificate has ended: no leaf
+    /// outlives that, so nobody needs another list.
+    pub(super) async fn read(
+        tx: &mut Tx<'_>,
+        root: IssuerId,
+        issuing: IssuerId,
+        now: Timestamp,
+    ) -> Result<Self, FlowError> {
+        let ends = issuers::ends(tx).await?;
+        let all = issuers::list(tx).await?.into_iter().filter(|issuer| issuer.id != root);
+        let all = all.filter(|issuer| issuer.state != IssuerState::Compromised);
+        let all = all.map(|issuer| (ends.get(&issuer.id).copied(), issuer)).map(|(end, issuer)| (issuer, end));
+        Ok(Self(all.filter(|(issuer, end)| issuer.id == issuing || end.is_none_or(|end| now <= end)).collect()))
+    }
+
+    pub(super) fn has(&self, id: IssuerId) -> bool {
+        self.0.iter().any(|(issuer, _)| issuer.id == id)
+    }
+}
+
 /// The keys that this CA signs lists with; one that it should and cannot is told of.
-pub(super) async fn signing(ctx: &Context, all: &[IssuerRecord]) -> Vec<IssuerId> {
-    let mine = all.iter().filter(|issuer| issuer.id != ctx.root.id && issuer.state != IssuerState::Compromised);
-    let (open, closed): (Vec<_>, Vec<_>) = mine
-        .partition(|issuer| issuer.id == ctx.issuing.id || issuer.key_id.parse().is_ok_and(|key| ctx.desk.holds(&key)));
-    let told = closed.iter().map(|issuer| format!("`{}` (key {}, issuer {})", issuer.name, issuer.key_id, issuer.id));
+pub(super) async fn signing(ctx: &Context, living: &Living) -> Vec<IssuerId> {
+    let (open, closed): (Vec<_>, Vec<_>) = living.0.iter().partition(|(issuer, _)| {
+        issuer.id == ctx.issuing.id || issuer.key_id.parse().is_ok_and(|key| ctx.desk.holds(&key))
+    });
+    let told = closed.iter().map(|(issuer, end)| {
+        let until = end.map_or_else(String::new, |end| format!(", needed until {}", end.rfc3339()));
+        format!("`{}` (key {}, issuer {}{until})", issuer.name, issuer.key_id, issuer.id)
+    });
     let told: Vec<String> = told.collect();
     let outcome = if told.is_empty() {
         Ok(())
     } else {
         Err(format!(
-            "the lists of {} are not signed any more: name the key in `crl.keys`, or declare the issuer compromised",
+            "the lists of {} are not signed any more: name the key in `crl.keys` until its certificate has ended",
             told.join(", ")
         ))
     };
     report(ctx, Part::Key, None, outcome).await;
-    open.into_iter().map(|issuer| issuer.id).collect()
+    open.into_iter().map(|(issuer, _)| issuer.id).collect()
 }
 
 impl Authority {

@@ -5,10 +5,10 @@ use std::time::Duration;
 use pki_core::ids::IssuerId;
 use pki_core::x509::crl::{Crl, CrlError};
 use store::crls::{self, CrlRecord};
-use store::issuers;
 use store::revocations;
 
-use super::{Context, Due, FlowError, Occasion, Published, authority, marks, report, settle, shelve};
+use super::authority::{self, Living};
+use super::{Context, Due, FlowError, Occasion, Published, marks, report, settle, shelve};
 use crate::telemetry::crl::Part;
 
 /// How far ahead of this clock a list may be dated before that is told: clocks of replicas differ a little.
@@ -16,18 +16,13 @@ const AHEAD: Duration = Duration::from_secs(60);
 
 /// Takes newer lists of other replicas onto the shelf, and tells what is due.
 pub async fn look(ctx: &Context) -> Result<Vec<Due>, FlowError> {
-    let (records, issuers, head) = ctx
-        .store
-        .read(async |tx| {
-            Ok::<_, FlowError>((crls::list(tx).await?, issuers::list(tx).await?, revocations::head(tx).await?))
-        })
-        .await?;
-    take_up_of(ctx, &records).await?;
+    let (records, living, head) = known(ctx).await?;
+    take_up_of(ctx, &records, &living).await?;
     let standing = marks::hold_against(ctx, &records, head).await?;
     settle(ctx).await;
     report(ctx, Part::Clock, None, clock(ctx, &records)).await;
     let mut due = Vec::new();
-    for issuer in authority::signing(ctx, &issuers).await {
+    for issuer in authority::signing(ctx, &living).await {
         let own: Vec<&CrlRecord> = records.iter().filter(|record| record.issuer == issuer).collect();
         let occasion = match standing.behind.contains(&issuer) {
             true => Some(Occasion::Asked),
@@ -41,20 +36,36 @@ pub async fn look(ctx: &Context) -> Result<Vec<Due>, FlowError> {
 
 /// Takes what the database has onto the shelf, and nothing else: before anything is served, and where nothing is signed.
 pub async fn take_up(ctx: &Context) -> Result<(), FlowError> {
-    let records = ctx.store.read(async |tx| Ok::<_, FlowError>(crls::list(tx).await?)).await?;
-    take_up_of(ctx, &records).await?;
+    let (records, living, _) = known(ctx).await?;
+    take_up_of(ctx, &records, &living).await?;
     settle(ctx).await;
     Ok(())
 }
 
-/// Lists that are older than what was published once, which a restored database has, are not served again.
-async fn take_up_of(ctx: &Context, records: &[CrlRecord]) -> Result<(), FlowError> {
+/// The lists in the database, whose are to be renewed, and the number of the last revocation.
+async fn known(ctx: &Context) -> Result<(Vec<CrlRecord>, Living, u64), FlowError> {
+    let (root, issuing, now) = (ctx.root.id, ctx.issuing.id, ctx.now());
+    ctx.store
+        .read(async move |tx| {
+            let living = Living::read(tx, root, issuing, now).await?;
+            Ok::<_, FlowError>((crls::list(tx).await?, living, revocations::head(tx).await?))
+        })
+        .await
+}
+
+/// Lists that are older than what was published once, which a restored database has, are not served again. The last lists of
+/// issuers whose time is over stay served, and nobody is alarmed about them.
+async fn take_up_of(ctx: &Context, records: &[CrlRecord], living: &Living) -> Result<(), FlowError> {
     for record in records {
         let shelved = ctx.crls.shelf.number(record.issuer, record.shard);
         if shelved.is_none_or(|shelved| shelved < record.number) && !ctx.crls.marks.is_beyond(record) {
             fetch(ctx, record).await?;
         }
     }
+    for issuer in ctx.crls.troubles.issuers().into_iter().filter(|issuer| !living.has(*issuer)) {
+        report(ctx, Part::Publish, Some(issuer), Ok(())).await;
+    }
+    ctx.metrics.crl.keep(|issuer| living.has(issuer));
     Ok(())
 }
 

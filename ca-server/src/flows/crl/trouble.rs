@@ -21,6 +21,12 @@ impl Troubles {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
+    /// Whose lists could not be published.
+    pub(super) fn issuers(&self) -> Vec<IssuerId> {
+        let troubles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        troubles.keys().filter(|(part, _)| *part == Part::Publish).filter_map(|(_, issuer)| *issuer).collect()
+    }
+
     /// Whether `what` is news, and whether its part goes well on the whole.
     fn set(&self, part: Part, of: Option<IssuerId>, what: Option<String>) -> (bool, bool) {
         let mut troubles = self.0.lock().unwrap_or_else(PoisonError::into_inner);

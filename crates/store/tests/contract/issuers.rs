@@ -10,7 +10,7 @@ use store::{Store, StoreError};
 
 use crate::fixtures::{at, entropy, read, write};
 
-crate::on_both! { come_back_as_they_were, one_record_for_a_key, states_are_guarded, replacements_come_and_go, list_numbers_only_rise }
+crate::on_both! { come_back_as_they_were, one_record_for_a_key, states_are_guarded, replacements_come_and_go, list_numbers_only_rise, the_last_end_counts }
 
 fn issuer(seconds: i64) -> IssuerRecord {
     IssuerRecord {
@@ -61,6 +61,31 @@ async fn come_back_as_they_were(store: &Store) {
     assert_eq!(read(store, async move |tx| issuers::list_certificates(tx, id).await).await, [newer, older]);
     assert_eq!(read(store, async move |tx| issuers::find(tx, id).await).await.as_ref(), Some(&issuing));
     assert_eq!(read(store, async |tx| issuers::list(tx).await).await, [root, issuing]);
+}
+
+/// Fails when the end of an older, longer certificate, or of another key, is told.
+async fn the_last_end_counts(store: &Store) {
+    let (one, two, bare) = (stored(store, 1).await.id, stored(store, 2).await.id, stored(store, 3).await.id);
+    let certificates = [(one, 500), (one, 900), (one, 700), (two, 800)].map(|(issuer, end)| IssuerCertificateRecord {
+        id: CertificateId::new(at(end), &entropy()),
+        issuer,
+        parent: None,
+        der: vec![0x30; 900],
+        not_before: at(0),
+        not_after: at(end),
+        sha256: pki_core::random::bytes(&entropy()),
+        created_at: at(1),
+    });
+    write(store, async move |tx| {
+        for certificate in &certificates {
+            issuers::insert_certificate(tx, certificate).await?;
+        }
+        Ok(())
+    })
+    .await
+    .unwrap();
+    let ends = read(store, async |tx| issuers::ends(tx).await).await;
+    assert_eq!([one, two, bare].map(|id| ends.get(&id).copied()), [Some(at(900)), Some(at(800)), None]);
 }
 
 async fn one_record_for_a_key(store: &Store) {
