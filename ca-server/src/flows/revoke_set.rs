@@ -18,6 +18,9 @@ use super::revoke_one::Why;
 use super::sweep::{BATCH, Sweep};
 use super::{Context, FlowError};
 
+/// What the audit log calls the beginning of a set.
+const ACTION: &str = "set.revoke";
+
 /// Devices that a plan names.
 const DEVICES: u32 = 20;
 
@@ -96,7 +99,10 @@ pub async fn plan(ctx: &Context, selection: Selection, reason: Option<Reason>) -
 /// Revokes the next some of a set.
 pub async fn run(ctx: &Context, order: Order<'_>) -> Result<Batch, FlowError> {
     let (begun, set) = match order.set {
-        Some(set) => (None, set),
+        Some(set) => {
+            go_on(ctx, &order, set).await?;
+            (None, set)
+        }
         None => {
             let begun = begin(ctx, &order).await?;
             let set = begun.id;
@@ -150,9 +156,31 @@ async fn begin(ctx: &Context, order: &Order<'_>) -> Result<pki_core::audit::Audi
         }
         _ => {}
     }
-    Ok(event(ctx, order.why.actor, "set.revoke", "certificates")
+    Ok(event(ctx, order.why.actor, ACTION, "certificates")
         .with("where", &order.selection)
+        .with("upTo", order.up_to)
         .with("certificates", affected)
         .with("reason", order.why.reason.unwrap_or(Reason::Unspecified).name())
         .with("comment", order.why.comment.unwrap_or_default()))
+}
+
+/// What goes on was begun, as it is now: otherwise the name of a set would be a way around its count and the audit log.
+async fn go_on(ctx: &Context, order: &Order<'_>, set: EventId) -> Result<(), FlowError> {
+    let begun = ctx.store.look(async move |tx| Ok::<_, FlowError>(audit::find(tx, set).await?)).await?;
+    let refuse = |detail: String| Err(Problem::new(ProblemKind::Malformed, detail).with_status(409).into());
+    let Some(begun) = begun.filter(|event| event.action == ACTION) else {
+        return refuse(format!("no set {set} was begun; leave `set` and `after` out to begin one"));
+    };
+    let reason = order.why.reason.unwrap_or(Reason::Unspecified).name();
+    let same =
+        [("where", order.selection.to_string()), ("upTo", order.up_to.to_string()), ("reason", reason.to_owned())];
+    let kind = |actor: &str| actor.split(':').next().map(ToOwned::to_owned);
+    let is_same = same.iter().all(|(name, value)| begun.details.get(*name).map_or("", String::as_str) == value);
+    match is_same && kind(&begun.actor) == kind(order.why.actor) {
+        true => Ok(()),
+        false => refuse(format!(
+            "the set {set} was begun with another `where`, `upTo` or `reason`; send what it was begun with, or leave `set` and \
+             `after` out to begin another"
+        )),
+    }
 }

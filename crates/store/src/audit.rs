@@ -74,6 +74,12 @@ fn is_empty(details: &BTreeMap<String, String>) -> bool {
     details.is_empty()
 }
 
+/// The event of this name, if there is one.
+pub async fn find(tx: &mut Tx<'_>, id: EventId) -> Result<Option<AuditEvent>, StoreError> {
+    let sql = "SELECT id, action, subject, bytes FROM audit_event WHERE id = $1";
+    tx.row(sql, &[Value::text(id)]).await?.map(load).transpose()
+}
+
 /// The events behind `after` that fit, oldest first.
 pub async fn list(
     tx: &mut Tx<'_>,

@@ -1,7 +1,11 @@
 //! Sets: what a plan says is what is done, and nothing that was not meant.
 
+use std::process::Command;
+
+use serde_json::{Value, json};
 use tests::acme_raw::Client;
 use tests::ca::Ca;
+use tests::process::run;
 
 use crate::world::{Gateway, count, multiply, shown};
 
@@ -120,4 +124,62 @@ async fn every_condition_finds_what_it_says() {
     assert!(nothing.code == 0 && nothing.stderr.contains("no certificate fits"), "{nothing}");
     let unquoted = ca.command(&["cert", "revoke", "--where", "issuer=Test Issuing CA 1", "--plan"]).await;
     assert!(unquoted.code == 1 && unquoted.stderr.contains("a value with spaces in quotes"), "{unquoted}");
+}
+
+/// A batch as a program asks for it: the status, and what is answered.
+async fn batch(ca: &Ca, order: &Value) -> (u16, Value) {
+    let mut command = Command::new("curl");
+    command.args(["--silent", "--write-out", "\n%{http_code}", "--json"]).arg(order.to_string());
+    command.arg("--unix-socket").arg(ca.dir().join("admin.sock"));
+    let ran = run(command.arg("http://localhost/api/v1/revocations/run")).await;
+    let (body, status) = ran.stdout.rsplit_once('\n').unwrap();
+    (status.parse().unwrap(), serde_json::from_str(body).unwrap())
+}
+
+/// Fails when the name of a set that was never begun, or was begun as another one, is a way around the count of everything
+/// and around the audit log.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_set_goes_on_only_as_it_was_begun() {
+    let mut ca = Ca::start(&[]).await;
+    Gateway::enrol(&ca, &Client::of(&ca).await, "gw-1").await.issue().await;
+    ca.stop().await;
+    multiply(&ca, &[("line-3", "server", 600, 86_400)]);
+    ca.serve().await;
+    let plan = ca.json(&["cert", "revoke", "--where", "all", "--plan"]).await;
+    let up_to = plan["upTo"].as_str().unwrap();
+    let other = ca.json(&["audit", "list"]).await[0]["id"].clone();
+
+    let everything = json!({ "where": "all", "upTo": up_to });
+    let with = |order: &Value, name: &str, value: Value| {
+        let mut order = order.clone();
+        order[name] = value;
+        order
+    };
+    // nobody was told how many it is; a name that no event has, and one of an event that is something else
+    for set in [json!(up_to), other] {
+        let (status, refused) = batch(&ca, &with(&everything, "set", set)).await;
+        assert!(status == 409 && refused["detail"].as_str().unwrap().contains("leave `set`"), "{status} {refused:#}");
+    }
+    assert_eq!(count(&ca, "state = 'revoked'"), 0);
+
+    let some = json!({ "where": "site=line-3", "upTo": up_to, "reason": "superseded" });
+    let (status, first) = batch(&ca, &some).await;
+    assert_eq!((status, &first["revoked"]), (200, &500.into()), "{first:#}");
+    let next = with(&with(&some, "set", first["set"].clone()), "after", first["next"].clone());
+    for (name, value) in [
+        ("where", "all"),
+        ("where", "site=home"),
+        ("reason", "keyCompromise"),
+        ("upTo", &up_to.replace(|c: char| c.is_ascii_digit(), "1")),
+    ] {
+        let (status, refused) = batch(&ca, &with(&next, name, value.into())).await;
+        let detail = refused["detail"].as_str().unwrap_or_default();
+        assert!(status == 409 && detail.contains("was begun with another"), "{name}={value}: {status} {refused:#}");
+    }
+    assert_eq!(count(&ca, "state = 'revoked'"), 500);
+    let (status, last) = batch(&ca, &next).await;
+    assert_eq!((status, &last["revoked"]), (200, &100.into()), "{last:#}");
+    let log = ca.json(&["audit", "list", "--limit", "5000"]).await;
+    let begun: Vec<&Value> = log.as_array().unwrap().iter().filter(|event| event["action"] == "set.revoke").collect();
+    assert_eq!((begun.len(), &begun[0]["id"]), (1, &first["set"]), "{begun:#?}");
 }

@@ -155,7 +155,7 @@ pub struct RunRequest {
     /// How many the plan affects; wanted when that is everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
-    /// As the answer to the first batch said.
+    /// As the answer to the first batch said; refused when that had another `where`, `upTo` or `reason`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set: Option<String>,
     /// [`RunView::next`] of the batch before.

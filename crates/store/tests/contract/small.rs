@@ -50,6 +50,9 @@ async fn events_come_back(store: &Store) {
     let newest = async |limit: u32| read(store, async move |tx| audit::newest(tx, "device:1", limit).await).await;
     assert_eq!(newest(9).await, [events[2].clone(), events[0].clone()]);
     assert_eq!(newest(1).await, events[2..]);
+    let find = async |id: EventId| read(store, async move |tx| audit::find(tx, id).await).await;
+    assert_eq!(find(events[1].id).await.as_ref(), Some(&events[1]));
+    assert_eq!(find(event(9, "device.add", "device:9").id).await, None);
 }
 
 async fn events_are_checked(store: &Store) {
