@@ -116,11 +116,10 @@ impl Set {
 async fn execute(client: &Client, mut order: RunRequest, plan: &SetPlan) -> Result<(String, u64, u64), CliError> {
     let bar = bar(plan.affected);
     let (mut revoked, mut under_way) = (0, 0);
-    for round in 0..ROUNDS {
-        if round > 0 {
-            tokio::time::sleep(PAUSE).await;
-        }
+    for _ in 0..ROUNDS {
+        let (before, mut batches) = (revoked, 0);
         loop {
+            batches += 1;
             let done: RunView = client.post("/api/v1/revocations/run", &order).await.map_err(|error| {
                 CliError::Failed(format!("{error}\nuntil then {} revoked; the same command goes on", were(revoked)))
             })?;
@@ -133,8 +132,12 @@ async fn execute(client: &Client, mut order: RunRequest, plan: &SetPlan) -> Resu
                 break;
             }
         }
-        if under_way == 0 {
+        // what was being signed while an early batch passed it is found by another round
+        if under_way == 0 && (batches == 1 || revoked == before) {
             break;
+        }
+        if under_way > 0 {
+            tokio::time::sleep(PAUSE).await;
         }
     }
     bar.finish_and_clear();
