@@ -1,5 +1,5 @@
-//! The highest numbers that were ever published, in a file beside the database. A database that knows less was restored from
-//! an old backup: it is noticed, and numbers go on beyond the marks.
+//! The highest numbers that were ever published, in a file beside the configuration. A database that knows less was
+//! restored from an old backup: it is noticed, and numbers go on beyond the marks.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
