@@ -1,9 +1,13 @@
 //! One certificate, by whatever name people give it.
 
+use std::process::Command;
+
 use ring::digest::{SHA256, digest};
 use tests::acme_raw::Client;
 use tests::ca::Ca;
 use tests::folders::{Folder, write};
+use tests::process::run;
+use tests::programs::Programs;
 
 use crate::world::{Gateway, shown};
 
@@ -12,7 +16,7 @@ async fn a_certificate_is_revoked_by_serial_fingerprint_and_file() {
     let ca = Ca::start(&[]).await;
     let gateway = Gateway::enrol(&ca, &Client::of(&ca).await, "gw-1").await;
     let (files, mut issued) = (Folder::new(), Vec::new());
-    for _ in 0..6 {
+    for _ in 0..7 {
         issued.push(gateway.issue().await);
     }
     let colons = |hex: &str| -> String {
@@ -26,6 +30,8 @@ async fn a_certificate_is_revoked_by_serial_fingerprint_and_file() {
     // as `openssl x509 -text` and `cert show` write it
     write(&files.path().join("one.pem"), format!("Certificate:\n    Data:\n{}", issued[4].pem), 0o644);
     write(&files.path().join("one.der"), &issued[5].der, 0o644);
+    // a text whose first octet is that of DER
+    write(&files.path().join("zero.pem"), format!("0 s:CN = gw-1\n{}", issued[6].pem), 0o644);
     let file = |name: &str| files.path().join(name).to_str().unwrap().to_owned();
     let names = [
         issued[0].serial.clone(),
@@ -34,6 +40,7 @@ async fn a_certificate_is_revoked_by_serial_fingerprint_and_file() {
         colons(&sha256),
         file("one.pem"),
         file("one.der"),
+        file("zero.pem"),
     ];
     for (name, certificate) in names.iter().zip(&issued) {
         let done = ca.json(&["cert", "revoke", name, "--reason", "superseded", "--comment", "replaced"]).await;
@@ -62,7 +69,7 @@ async fn a_certificate_is_revoked_by_serial_fingerprint_and_file() {
 
     let list = ca.json(&["revocation", "list", "--where", "device=gw-1 reason=superseded"]).await;
     let rows = list.as_array().unwrap();
-    assert_eq!(rows.len(), 6, "{list:#}");
+    assert_eq!(rows.len(), 7, "{list:#}");
     for (row, certificate) in rows.iter().zip(&issued) {
         assert_eq!(row["serial"], certificate.serial, "in the order they were revoked");
         assert_eq!((&row["comment"], &row["device"]), (&"replaced".into(), &"gw-1".into()), "{row:#}");
@@ -70,6 +77,28 @@ async fn a_certificate_is_revoked_by_serial_fingerprint_and_file() {
     }
     assert_eq!(ca.json(&["revocation", "list", "--where", "profile!=gateway"]).await, serde_json::json!([]));
     assert_eq!(ca.json(&["revocation", "list", "--since", "2100-01-01"]).await, serde_json::json!([]));
+}
+
+/// Fails when what a shell puts in the place of a file is not read, or read without end.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_comes_through_a_pipe_as_well() {
+    let ca = Ca::start(&[]).await;
+    let gateway = Gateway::enrol(&ca, &Client::of(&ca).await, "gw-1").await;
+    let files = Folder::new();
+    for script in [r#""$0" cert revoke <(cat "$1") --dir "$2""#, r#"cat "$1" | "$0" cert revoke /dev/stdin --dir "$2""#]
+    {
+        let issued = gateway.issue().await;
+        let file = files.path().join(&issued.serial);
+        write(&file, &issued.pem, 0o644);
+        let mut command = Command::new("bash");
+        command.args(["-c", script]).arg(&Programs::get().ca_server).arg(file).arg(ca.dir());
+        run(&mut command).await.success();
+        assert_eq!(shown(&ca, &issued.serial).await["state"], "revoked", "{script}");
+    }
+    let endless = ca.command(&["cert", "revoke", "/dev/zero"]).await;
+    assert!(endless.code == 1 && endless.stderr.contains("octets are no certificate"), "{endless}");
+    let folder = ca.command(&["cert", "revoke", files.path().to_str().unwrap()]).await;
+    assert!(folder.code == 2 && folder.stderr.contains("neither a serial number"), "{folder}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,7 @@
 //! `ca-server cert revoke|release` for one certificate.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use api::admin::{ReleaseRequest, RevokeRequest, RevokedView, SameKey};
@@ -58,10 +60,10 @@ pub(super) struct Named {
 }
 
 impl Named {
-    /// A file is looked at first; whatever is not one is a number.
+    /// A file is looked at first, a pipe too; whatever is not one is a number.
     pub(super) fn read(text: &str) -> Result<Self, CliError> {
         let path = Path::new(text);
-        if path.is_file() {
+        if path.exists() && !path.is_dir() {
             return Self::of_file(path);
         }
         match Reference::parse(text) {
@@ -72,26 +74,35 @@ impl Named {
 
     fn of_file(path: &Path) -> Result<Self, CliError> {
         let failed = |why: String| CliError::Failed(format!("{}: {why}", path.display()));
-        let length = path.metadata().map_err(|error| failed(error.to_string()))?.len();
-        if length > MAX_FILE {
-            return Err(failed(format!("{length} octets are no certificate")));
+        let mut octets = Vec::new();
+        // a pipe has no length that could be asked for before
+        let file = File::open(path).map_err(|error| failed(error.to_string()))?;
+        file.take(MAX_FILE + 1).read_to_end(&mut octets).map_err(|error| failed(error.to_string()))?;
+        if u64::try_from(octets.len()).unwrap_or(u64::MAX) > MAX_FILE {
+            return Err(failed(format!("more than {MAX_FILE} octets are no certificate")));
         }
-        let octets = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
-        let certificate = match octets.starts_with(b"\x30") {
-            true => Certificate::parse(&octets).map_err(|error| failed(error.to_string()))?,
-            false => {
-                let text = String::from_utf8_lossy(&octets);
-                let block = first_block(&text).ok_or_else(|| failed("it holds no certificate".to_owned()))?;
-                let found = pem::parse_pem_bundle(block).map_err(|error| failed(error.to_string()))?;
-                found.into_iter().next().ok_or_else(|| failed("it holds no certificate".to_owned()))?
-            }
-        };
+        let certificate = read(&octets).map_err(failed)?;
         let sha256 = Some(HEXLOWER.encode(&certificate.sha256()));
         Ok(Self { reference: certificate.serial().to_string(), sha256 })
     }
 
     pub(super) fn path(&self, verb: &str) -> String {
         format!("/api/v1/certificates/{}{verb}", encode(&self.reference))
+    }
+}
+
+/// A text may begin with whatever DER begins with (`0`), and DER may hold whatever text: DER is what is DER to its last octet.
+fn read(octets: &[u8]) -> Result<Certificate, String> {
+    let der = Certificate::parse(octets);
+    let text = String::from_utf8_lossy(octets);
+    match (der, first_block(&text)) {
+        (Ok(certificate), _) => Ok(certificate),
+        (Err(_), Some(block)) => {
+            let found = pem::parse_pem_bundle(block).map_err(|error| error.to_string())?;
+            found.into_iter().next().ok_or_else(|| "it holds no certificate".to_owned())
+        }
+        (Err(error), None) if octets.starts_with(b"\x30") => Err(error.to_string()),
+        (Err(_), None) => Err("it holds no certificate".to_owned()),
     }
 }
 
