@@ -25,6 +25,9 @@ pub struct OcspMetrics {
     pub kept_octets: AtomicI64,
     /// End of the responder's certificate, Unix seconds; 0 while there is none.
     pub responder_not_after: AtomicI64,
+    /// When three quarters of its life are over, Unix seconds: the next one should be there by then. 0 while there is none that
+    /// will have a next one.
+    pub responder_replace_by: AtomicI64,
 }
 
 impl OcspMetrics {
@@ -85,6 +88,11 @@ impl OcspMetrics {
                 "pilotlight_ocsp_responder_not_after_seconds",
                 &self.responder_not_after,
                 "End of the OCSP responder's certificate; 0 without one.",
+            ),
+            (
+                "pilotlight_ocsp_responder_replace_by_seconds",
+                &self.responder_replace_by,
+                "When the OCSP responder's certificate should have been replaced at the latest; 0 if it is the last one.",
             ),
         ] {
             header(out, name, "gauge", help);

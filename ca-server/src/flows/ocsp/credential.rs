@@ -1,5 +1,6 @@
 //! The responder's key and its certificate (OCS-7): made in memory, asked for, replaced at half of its life.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -72,6 +73,15 @@ impl Post {
         current.as_ref().map(|credential| credential.certificate.not_after())
     }
 
+    /// When the certificate should be replaced at the latest; none without one, and none when it is the last.
+    fn replace_by(&self) -> Option<Timestamp> {
+        let ca = self.ca();
+        let issuer_end = ca.chain.iter().map(Certificate::not_after).fold(ca.certificate.not_after(), Ord::min);
+        let current = self.credential.read().unwrap_or_else(PoisonError::into_inner);
+        let certificate = &current.as_ref()?.certificate;
+        latest(certificate.not_before(), certificate.not_after(), issuer_end)
+    }
+
     fn is_due(&self, now: Timestamp) -> bool {
         let current = self.credential.read().unwrap_or_else(PoisonError::into_inner);
         current.as_ref().is_none_or(|credential| is_past_half(&credential.certificate, now))
@@ -93,6 +103,12 @@ fn is_past_half(certificate: &Certificate, now: Timestamp) -> bool {
     now >= certificate.not_before() + life / 2 || now < certificate.not_before()
 }
 
+/// Three quarters of a life: whatever delays the next one had a quarter of it then. What ends with its issuer has no next one.
+fn latest(not_before: Timestamp, not_after: Timestamp, issuer_end: Timestamp) -> Option<Timestamp> {
+    let life = not_after.since(not_before);
+    (not_after < issuer_end).then(|| not_before + life / 4 * 3)
+}
+
 /// Sees to it that every post has a credential; whether something is still waited for. One that gets none keeps the
 /// others from nothing.
 pub async fn look_after(ctx: &Context) -> Result<bool, FlowError> {
@@ -107,7 +123,9 @@ pub async fn look_after(ctx: &Context) -> Result<bool, FlowError> {
         };
     }
     let ends = living().map(|post| post.not_after().map_or(0, Timestamp::unix_seconds)).min();
-    ctx.metrics.ocsp.responder_not_after.store(ends.unwrap_or(0), std::sync::atomic::Ordering::Relaxed);
+    let replaced = living().filter_map(Post::replace_by).map(Timestamp::unix_seconds).min();
+    ctx.metrics.ocsp.responder_not_after.store(ends.unwrap_or(0), Ordering::Relaxed);
+    ctx.metrics.ocsp.responder_replace_by.store(replaced.unwrap_or(0), Ordering::Relaxed);
     outcome
 }
 
@@ -190,5 +208,24 @@ fn check(der: &[u8], key: &ResponderKey, ca: &IssuingCa) -> Result<Certificate, 
     match certificate.public_key() == key.public() && certificate.issuer_der() == ca.certificate.subject_der() {
         true => Ok(certificate),
         false => Err(bad(&"it is for another key")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fails when the time depends on how long these certificates live at a site, or comes for one that is the last.
+    #[test]
+    fn ocs_7_it_is_overdue_at_three_quarters_of_any_life_unless_it_ends_with_its_issuer() {
+        let (begin, day) = (Timestamp::from_unix_seconds(1_800_000_000), Duration::from_secs(86_400));
+        let issuer_end = begin + day * 30;
+        for days in [1, 3, 7, 29] {
+            let found = latest(begin, begin + day * days, issuer_end);
+            assert_eq!(found, Some(begin + Duration::from_secs(64_800) * days), "{days}");
+            assert!(begin + day * days / 2 < found.unwrap());
+        }
+        assert_eq!(latest(begin, issuer_end, issuer_end), None, "cut");
+        assert_eq!(latest(issuer_end - day, issuer_end, issuer_end), None);
     }
 }
