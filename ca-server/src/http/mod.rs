@@ -5,6 +5,7 @@
 
 pub mod acme;
 pub mod api;
+mod conditions;
 mod crl;
 mod extract;
 mod gate;

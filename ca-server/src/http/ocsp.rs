@@ -22,8 +22,8 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::service::Service;
 use pki_core::x509::ocsp::{MAX_REQUEST, PathRequest, Refusal};
 
-use super::Http;
 use super::visit::Peer;
+use super::{Http, conditions};
 use crate::flows::ocsp::{Kept, Made, answer};
 use crate::server::Routed;
 
@@ -81,7 +81,7 @@ impl Front {
             return Reply::ready(self.show(made, Some(request.headers())));
         }
         let (front, octets) = (self.clone(), Bytes::copy_from_slice(octets));
-        let conditions = conditions(request.headers());
+        let conditions = held(request.headers());
         Reply::later(async move {
             let made = front.make(octets).await;
             front.show(made, Some(&conditions))
@@ -182,22 +182,20 @@ fn refusal(refusal: Refusal) -> Response<Page> {
 }
 
 /// What a conditional request says; the rest of its head is not held while an answer is signed.
-fn conditions(headers: &HeaderMap) -> HeaderMap {
+fn held(headers: &HeaderMap) -> HeaderMap {
     let of_interest = [IF_NONE_MATCH, IF_MODIFIED_SINCE];
-    of_interest.into_iter().filter_map(|name| Some((name.clone(), headers.get(name)?.clone()))).collect()
+    let lines =
+        of_interest.iter().flat_map(|name| headers.get_all(name).iter().map(|line| (name.clone(), line.clone())));
+    lines.collect()
 }
 
-/// RFC 9110 section 13.2.2: the tag counts before the date.
-fn is_known(kept: &Kept, conditions: &HeaderMap) -> bool {
-    if let Some(tags) = conditions.get(IF_NONE_MATCH) {
-        let mut tags = tags.as_bytes().split(|octet| *octet == b',').map(<[u8]>::trim_ascii);
-        return tags.any(|tag| tag == b"*" || tag.strip_prefix(b"W/").unwrap_or(tag) == &kept.tag[..]);
+/// Whether whoever asks has this answer. Dates are whole seconds, and `good` may have been said, here or by another server,
+/// in the second of a revocation: by date alone nobody is sent away without hearing of one.
+fn is_known(kept: &Kept, headers: &HeaderMap) -> bool {
+    if conditions::has_tags(headers) {
+        return conditions::names(headers, &kept.tag);
     }
-    let since = conditions.get(IF_MODIFIED_SINCE).and_then(|date| date.to_str().ok());
-    since.and_then(|date| httpdate::parse_http_date(date).ok()).is_some_and(|date| {
-        let seconds = date.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        i64::try_from(seconds).is_ok_and(|seconds| kept.produced_at.unix_seconds() <= seconds)
-    })
+    kept.is_good() && conditions::is_dated(headers, kept.produced_at)
 }
 
 impl Service<Request<Incoming>> for Front {
@@ -301,5 +299,26 @@ impl Body for Page {
             Content::Whole(octets) => SizeHint::with_exact(u64::try_from(octets.len()).unwrap_or(u64::MAX)),
             Content::Routed(body) => body.size_hint(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ocs_10_every_line_of_a_condition_is_held_while_an_answer_is_signed() {
+        let mut headers = HeaderMap::new();
+        for (name, line) in [
+            (IF_NONE_MATCH, "\"x\""),
+            (IF_NONE_MATCH, "\"y\""),
+            (CONTENT_TYPE, OCSP_REQUEST),
+            (IF_MODIFIED_SINCE, "Sun, 06 Nov 1994 08:49:37 GMT"),
+        ] {
+            headers.append(name, HeaderValue::from_static(line));
+        }
+        let held = held(&headers);
+        assert!(conditions::names(&held, b"\"x\"") && conditions::names(&held, b"\"y\""), "{held:?}");
+        assert!(held.contains_key(IF_MODIFIED_SINCE) && !held.contains_key(CONTENT_TYPE), "{held:?}");
     }
 }

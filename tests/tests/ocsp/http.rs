@@ -109,6 +109,27 @@ async fn ocs_10_caches_are_told_what_they_may_keep() {
     }
 }
 
+/// OCS-10: fails when whoever holds `good` of the same second is told by its date that nothing changed, and when tags on
+/// the second line are not read, of what is kept and of what is signed while the client waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn ocs_10_no_date_hides_a_revocation_and_tags_may_stand_on_several_lines() {
+    let world = World::start().await;
+    let question = request(&[world.id(&world.serial())], &[]);
+    let (address, line) = (world.ca.public_address(), format!("GET /ocsp/{}", base64(&question)));
+    let good = world.get(&question).await;
+    let conditions = format!("If-None-Match: \"x\"\r\nIf-None-Match: {}\r\n", good.header("etag").unwrap());
+    assert_eq!(ask(&address, &line, &conditions, &[]).await.status, 304, "kept");
+    world.revoke("superseded").await;
+    let conditions = "If-None-Match: \"x\"\r\nIf-None-Match: *\r\n";
+    assert_eq!(ask(&address, &line, conditions, &[]).await.status, 304, "signed for whoever asks");
+    let revoked = world.get(&question).await;
+    let modified = format!("If-Modified-Since: {}\r\n", revoked.header("last-modified").unwrap());
+    let again = ask(&address, &line, &modified, &[]).await;
+    assert_eq!((again.status, again.body), (200, revoked.body.clone()), "it may be the date of a `good`");
+    let tag = format!("If-None-Match: {}\r\n{modified}", revoked.header("etag").unwrap());
+    assert_eq!(ask(&address, &line, &tag, &[]).await.status, 304);
+}
+
 /// OCS-12: fails when an answer from before a revocation is given after it.
 #[tokio::test(flavor = "multi_thread")]
 async fn ocs_12_an_answer_is_kept_until_the_certificate_is_revoked() {

@@ -69,6 +69,13 @@ pub struct Kept {
     id: Bytes,
 }
 
+impl Kept {
+    /// Whether it says that the certificate is not revoked.
+    pub fn is_good(&self) -> bool {
+        self.status == Status::Good
+    }
+}
+
 /// What came of a signature.
 #[derive(Debug, Clone)]
 pub enum Made {
