@@ -11,19 +11,20 @@ use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::header::{
-    ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG,
-    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, RANGE, VARY,
+    ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_RANGE,
+    LAST_MODIFIED, RANGE, VARY,
 };
-use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use pki_core::ids::IssuerId;
 use pki_core::time::Timestamp;
 use pki_core::x509::crl::Crl;
 use pki_core::x509::pem;
+use store::crls::CrlRecord;
 
 use super::extract::Segment;
-use super::{Http, HttpError};
+use super::{Http, HttpError, conditions};
 use crate::flows::crl::{self, Published};
 
 /// The longest that caches keep a list: a revocation is to be seen soon.
@@ -40,16 +41,19 @@ pub(super) fn router() -> Router<Arc<Http>> {
 async fn complete(
     State(http): State<Arc<Http>>,
     Segment(file): Segment,
+    method: Method,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
     let (name, wish) = Wish::read(&file).ok_or_else(unknown)?;
     let issuer: IssuerId = name.parse().map_err(|_| unknown())?;
-    show(&http, issuer, None, wish, &headers).await
+    let list = crl::published(&http.ctx, issuer, None).ok_or_else(unknown)?;
+    show(&http, &list, wish, (&method, &headers)).await
 }
 
 async fn shard(
     State(http): State<Arc<Http>>,
     path: Result<Path<(String, String)>, PathRejection>,
+    method: Method,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
     let Ok(Path((of, file))) = path else { return Err(unknown()) };
@@ -60,7 +64,8 @@ async fn shard(
     if number.to_string() != name {
         return Err(unknown());
     }
-    show(&http, issuer, Some(number), wish, &headers).await
+    let list = crl::published(&http.ctx, issuer, Some(number)).ok_or_else(unknown)?;
+    show(&http, &list, wish, (&method, &headers)).await
 }
 
 fn unknown() -> HttpError {
@@ -90,30 +95,29 @@ impl Wish {
 
 async fn show(
     http: &Http,
-    issuer: IssuerId,
-    shard: Option<u32>,
+    list: &Arc<Published>,
     wish: Wish,
-    headers: &HeaderMap,
+    (method, headers): (&Method, &HeaderMap),
 ) -> Result<Response, HttpError> {
-    let list = crl::published(&http.ctx, issuer, shard).ok_or_else(unknown)?;
     let (crl, hash) = match (&list.delta, wish.is_delta) {
         (_, false) => (&list.full, &list.sha256),
         (Some(delta), true) => (delta, &list.delta_sha256),
         (None, true) => return Err(unknown()),
     };
-    let common = Common::new(http, &list, hash, wish.is_pem);
-    let may_compress = !wish.is_pem && !wish.is_delta && headers.get(RANGE).is_none() && accepts_gzip(headers);
-    let gzip = if may_compress { compressed(&list).await } else { None };
-    if common.is_known(headers) {
-        return Ok((StatusCode::NOT_MODIFIED, common.headers(gzip.is_some())).into_response());
+    let fresh = FRESH.min(list.record.next_update.since(http.ctx.now())).min(http.ctx.crls.settings.period);
+    let common = Common::new(&list.record, hash, wish.is_pem, fresh);
+    let is_plain = wish.is_pem || wish.is_delta || crl.der().len() > MOST;
+    let is_gzip = !is_plain && !headers.contains_key(RANGE) && accepts_gzip(headers);
+    if let Some(tag) = common.known(headers, is_gzip) {
+        return Ok((StatusCode::NOT_MODIFIED, common.headers(tag)).into_response());
     }
     if wish.is_pem {
-        return Ok((common.headers(false), text(crl)).into_response());
+        return Ok((common.headers(common.tag(false)), text(crl)).into_response());
     }
-    Ok(match gzip {
-        Some(gzip) => ([(CONTENT_ENCODING, "gzip")], common.headers(true), bytes(gzip)).into_response(),
-        None => partial(&common, headers, bytes(crl.shared_der())),
-    })
+    if is_gzip && let Some(body) = compressed(list, method).await {
+        return Ok(([(CONTENT_ENCODING, "gzip")], common.headers(common.tag(true)), body).into_response());
+    }
+    Ok(partial(&common, headers, bytes(crl.shared_der())))
 }
 
 /// What every answer about a list says.
@@ -121,21 +125,22 @@ struct Common {
     tag: String,
     modified: String,
     modified_at: Timestamp,
+    /// Whether it is the first list that bears its date.
+    is_first: bool,
     fresh: u64,
-    kind: &'static str,
+    is_pem: bool,
 }
 
 impl Common {
-    fn new(http: &Http, list: &Published, hash: &str, is_pem: bool) -> Self {
-        let (ctx, record) = (&http.ctx, &list.record);
-        let fresh = FRESH.min(record.next_update.since(ctx.now())).min(ctx.crls.settings.period);
+    fn new(record: &CrlRecord, hash: &str, is_pem: bool, fresh: Duration) -> Self {
         let at = record.this_update.since(Timestamp::from_unix_seconds(0));
         Self {
             tag: format!("{}{}", hash.get(..32).unwrap_or(hash), if is_pem { "-pem" } else { "" }),
             modified: httpdate::fmt_http_date(std::time::UNIX_EPOCH + at),
             modified_at: record.this_update,
+            is_first: is_first(record),
             fresh: fresh.as_secs(),
-            kind: if is_pem { "application/x-pem-file" } else { "application/pkix-crl" },
+            is_pem,
         }
     }
 
@@ -144,54 +149,55 @@ impl Common {
         format!("\"{}{}\"", self.tag, if is_gzip { "-gzip" } else { "" })
     }
 
-    fn headers(&self, is_gzip: bool) -> [(HeaderName, String); 6] {
+    fn headers(&self, tag: String) -> [(HeaderName, String); 6] {
+        let (kind, ranges) =
+            if self.is_pem { ("application/x-pem-file", "none") } else { ("application/pkix-crl", "bytes") };
         [
-            (CONTENT_TYPE, self.kind.to_owned()),
-            (ETAG, self.tag(is_gzip)),
+            (CONTENT_TYPE, kind.to_owned()),
+            (ETAG, tag),
             (LAST_MODIFIED, self.modified.clone()),
             (CACHE_CONTROL, format!("public, max-age={}, must-revalidate", self.fresh)),
             (VARY, "Accept-Encoding".to_owned()),
-            (ACCEPT_RANGES, "bytes".to_owned()),
+            (ACCEPT_RANGES, ranges.to_owned()),
         ]
     }
 
-    /// Whether whoever asks has it already (RFC 9110 section 13.2.2).
-    fn is_known(&self, headers: &HeaderMap) -> bool {
-        if let Some(tags) = text_of(headers, IF_NONE_MATCH) {
-            let ours = [self.tag(false), self.tag(true)];
-            return tags
-                .split(',')
-                .map(|tag| tag.trim().trim_start_matches("W/"))
-                .any(|tag| tag == "*" || ours.iter().any(|our| our == tag));
+    /// The tag of what whoever asks has already (RFC 9110 section 13.2.2): that of the form which would be sent, or of the
+    /// other one if that is held. A date counts only for the first list that bears it, since whoever holds that date may
+    /// hold the list before.
+    fn known(&self, headers: &HeaderMap, is_gzip: bool) -> Option<String> {
+        let sent = self.tag(is_gzip);
+        if conditions::has_tags(headers) {
+            return [sent, self.tag(!is_gzip)].into_iter().find(|tag| conditions::names(headers, tag.as_bytes()));
         }
-        let since = text_of(headers, IF_MODIFIED_SINCE).and_then(seconds);
-        since.is_some_and(|since| self.modified_at.unix_seconds() <= since)
+        (self.is_first && conditions::is_dated(headers, self.modified_at)).then_some(sent)
     }
 
-    /// Whether a range is of the bytes that are there (RFC 9110 section 13.1.5).
+    /// Whether a range is of the bytes that are there (RFC 9110 section 13.1.5). A date, which other lists may share, does
+    /// not say so.
     fn is_same(&self, headers: &HeaderMap) -> bool {
-        text_of(headers, IF_RANGE).is_none_or(|known| known == self.tag(false) || known == self.modified)
+        headers.get(IF_RANGE).is_none_or(|known| known.as_bytes() == self.tag(false).as_bytes())
     }
+}
+
+/// Numbers rise and are never below the date in seconds: all lists before one whose number is its date are dated earlier.
+fn is_first(record: &CrlRecord) -> bool {
+    u64::try_from(record.this_update.unix_seconds()) == Ok(record.number)
 }
 
 fn text_of(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-fn seconds(date: &str) -> Option<i64> {
-    let at = httpdate::parse_http_date(date).ok()?;
-    at.duration_since(std::time::UNIX_EPOCH).ok().and_then(|at| i64::try_from(at.as_secs()).ok())
-}
-
 /// All of it, or the one range that was asked for.
 fn partial(common: &Common, headers: &HeaderMap, bytes: Bytes) -> Response {
     let wanted = text_of(headers, RANGE).filter(|_| common.is_same(headers));
     match wanted.map(|wanted| range(wanted, bytes.len())) {
-        None | Some(Wanted::All) => (common.headers(false), bytes).into_response(),
+        None | Some(Wanted::All) => (common.headers(common.tag(false)), bytes).into_response(),
         Some(Wanted::Part(part)) => {
             let last = part.end.saturating_sub(1);
             let place = [(CONTENT_RANGE, format!("bytes {}-{last}/{}", part.start, bytes.len()))];
-            (StatusCode::PARTIAL_CONTENT, place, common.headers(false), bytes.slice(part)).into_response()
+            (StatusCode::PARTIAL_CONTENT, place, common.headers(common.tag(false)), bytes.slice(part)).into_response()
         }
         Some(Wanted::Outside) => {
             (StatusCode::RANGE_NOT_SATISFIABLE, [(CONTENT_RANGE, format!("bytes */{}", bytes.len()))]).into_response()
@@ -231,17 +237,18 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
     })
 }
 
-/// The compressed form, made by whoever asks first; none when the list is too long.
-async fn compressed(list: &Arc<Published>) -> Option<Arc<Vec<u8>>> {
-    if list.full.der().len() > MOST {
-        return None;
+/// The compressed form, made by whoever asks first while others wait; for its head alone it is not made. None when that fails.
+async fn compressed(list: &Arc<Published>, method: &Method) -> Option<Body> {
+    if method == Method::HEAD && !list.gzip.initialized() {
+        // of no known length, so that none is told
+        return Some(Body::from_stream(futures_util::stream::empty::<Result<Bytes, std::convert::Infallible>>()));
     }
-    if let Some(made) = list.gzip.get() {
-        return made.clone();
-    }
-    let list = Arc::clone(list);
-    let made = tokio::task::spawn_blocking(move || list.gzip.get_or_init(|| gzip(list.full.der())).clone()).await;
-    made.ok().flatten()
+    let make = async || {
+        let list = Arc::clone(list);
+        tokio::task::spawn_blocking(move || gzip(list.full.der())).await.ok().flatten()
+    };
+    let made = list.gzip.get_or_init(make).await.clone();
+    made.map(|made| Body::from(bytes(made)))
 }
 
 fn gzip(der: &[u8]) -> Option<Arc<Vec<u8>>> {
@@ -275,6 +282,8 @@ fn bytes(shared: Arc<Vec<u8>>) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH};
+
     use super::*;
 
     #[test]
@@ -311,6 +320,62 @@ mod tests {
             assert_eq!(accepts_gzip(&headers), accepted, "{value}");
         }
         assert!(!accepts_gzip(&HeaderMap::new()));
+    }
+
+    /// A list of this number, dated 1000 seconds after the epoch.
+    fn list(number: u64) -> Common {
+        let at = Timestamp::from_unix_seconds(1000);
+        let record = CrlRecord {
+            issuer: "000102030405060708090a0b0c0d0e0f".parse().unwrap(),
+            shard: None,
+            number,
+            this_update: at,
+            next_update: at + FRESH,
+            entries: 0,
+            covers: 0,
+            urls: Vec::new(),
+            scheduled: store::crls::Scheduled { number, at, covers: 0 },
+        };
+        Common::new(&record, "5a", false, FRESH)
+    }
+
+    fn with(name: HeaderName, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(name, value.parse().unwrap())])
+    }
+
+    /// Fails when whoever holds the first list of a second is told by its date that the next one of that second is known.
+    #[test]
+    fn crl_10_a_date_that_two_lists_share_hides_neither() {
+        let (first, second) = (list(1000), list(1001));
+        assert_eq!(first.modified, second.modified);
+        let dated = with(IF_MODIFIED_SINCE, &first.modified);
+        assert_eq!(first.known(&dated, false), Some(first.tag(false)));
+        assert_eq!(second.known(&dated, false), None);
+        let later = with(IF_MODIFIED_SINCE, "Thu, 01 Jan 1970 00:16:41 GMT");
+        assert_eq!(first.known(&later, false), None, "no list was given that date");
+        assert!(!first.is_same(&with(IF_RANGE, &first.modified)));
+        assert!(first.is_same(&HeaderMap::new()) && first.is_same(&with(IF_RANGE, &first.tag(false))));
+        assert!(!first.is_same(&with(IF_RANGE, &first.tag(true))));
+    }
+
+    /// Fails when a cache that holds one form is told the tag of the other.
+    #[test]
+    fn crl_10_the_tag_that_is_known_is_told() {
+        let list = list(1000);
+        for is_gzip in [false, true] {
+            for held in [false, true] {
+                let known = list.known(&with(IF_NONE_MATCH, &format!("\"x\", {}", list.tag(held))), is_gzip);
+                assert_eq!(known, Some(list.tag(held)), "{is_gzip}");
+            }
+            let both = format!("{}, {}", list.tag(false), list.tag(true));
+            for any in ["*", &both] {
+                assert_eq!(list.known(&with(IF_NONE_MATCH, any), is_gzip), Some(list.tag(is_gzip)), "{any}");
+            }
+            let mut lines = with(IF_NONE_MATCH, "\"x\"");
+            assert_eq!(list.known(&lines, is_gzip), None);
+            lines.append(IF_NONE_MATCH, list.tag(false).parse().unwrap());
+            assert_eq!(list.known(&lines, is_gzip), Some(list.tag(false)), "on the second line");
+        }
     }
 
     #[test]

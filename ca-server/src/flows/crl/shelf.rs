@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use data_encoding::HEXLOWER;
 use pki_core::ids::IssuerId;
 use pki_core::x509::crl::Crl;
 use ring::digest::{SHA256, digest};
 use store::crls::{CrlRecord, Scheduled};
+use tokio::sync::OnceCell;
 
 /// A signed list as relying parties get it.
 pub struct Published {
@@ -23,7 +24,7 @@ pub struct Published {
     /// SHA-256 of the delta in hexadecimal.
     pub delta_sha256: String,
     /// The full list, compressed by whoever asks for that first.
-    pub gzip: OnceLock<Option<Arc<Vec<u8>>>>,
+    pub gzip: OnceCell<Option<Arc<Vec<u8>>>>,
 }
 
 impl Published {
@@ -31,7 +32,7 @@ impl Published {
     pub fn new(record: CrlRecord, full: Crl, delta: Option<Crl>) -> Self {
         let hash = |crl: &Crl| HEXLOWER.encode(digest(&SHA256, crl.der()).as_ref());
         let (sha256, delta_sha256) = (hash(&full), delta.as_ref().map(hash).unwrap_or_default());
-        Self { record, full, delta, sha256, delta_sha256, gzip: OnceLock::new() }
+        Self { record, full, delta, sha256, delta_sha256, gzip: OnceCell::new() }
     }
 }
 
