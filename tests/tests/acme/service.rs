@@ -250,7 +250,7 @@ async fn err_2_what_passes_is_never_the_clients_fault() {
     order.finalize(&account, &request).await.expect("ERR-2: the same again", 200, "");
 }
 
-/// The lock that a process takes which writes into the database.
+/// The lock that a process takes which writes into the database, once nobody has it.
 fn hold_the_writers_lock(file: &std::path::Path) -> std::fs::File {
     let file = std::fs::File::options().read(true).write(true).open(file).unwrap();
     let lock = libc::flock {
@@ -260,6 +260,6 @@ fn hold_the_writers_lock(file: &std::path::Path) -> std::fs::File {
         l_len: 1,
         l_pid: 0,
     };
-    fcntl(&file, FcntlArg::F_OFD_SETLK(&lock)).unwrap();
+    fcntl(&file, FcntlArg::F_OFD_SETLKW(&lock)).unwrap();
     file
 }

@@ -153,6 +153,32 @@ async fn crl_12_no_entry_vanishes_without_a_reason() {
     world.ca.stop().await;
 }
 
+/// The bytes of a list in the database are none. Fails when that keeps it from being made anew, or the others from being
+/// served.
+#[tokio::test(flavor = "multi_thread")]
+async fn crl_9_a_damaged_list_in_the_database_is_made_anew() {
+    const DAMAGE: &str = r#"
+import sqlite3, sys
+database = sqlite3.connect(sys.argv[1])
+database.execute("UPDATE crl SET der = x'3003020100' WHERE shard = ?", (int(sys.argv[2]),))
+database.commit()
+"#;
+    let mut world = World::start(&[]).await;
+    let leaf = world.gateway.issue().await;
+    world.revoke(&leaf.serial, "keyCompromise").await;
+    let before = world.named(&world.complete(), &leaf.serial).await;
+    for scope in ["-1", "0"] {
+        world.ca.stop().await;
+        python(DAMAGE, &world.ca.dir(), scope);
+        world.ca.serve().await;
+        let (complete, shard) = (world.complete(), world.shard(0));
+        let (list, part) = tokio::join!(world.named(&complete, &leaf.serial), world.named(&shard, &leaf.serial));
+        assert!(list.number().max(part.number()) > before.number());
+        all_clear(&world.ca, "publish").await;
+    }
+    world.ca.stop().await;
+}
+
 /// Gives all revocations to another issuer.
 fn move_revocations(ca: &Ca, issuer: &str) {
     const PROGRAM: &str = r#"

@@ -1,14 +1,15 @@
 //! Looking at the database: what other replicas have published, and what is due here.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use pki_core::ids::IssuerId;
 use pki_core::x509::crl::{Crl, CrlError};
-use store::crls::{self, CrlRecord};
+use store::crls::{self, CrlRecord, Lists};
 use store::revocations;
 
 use super::authority::{self, Living};
-use super::{Context, Due, FlowError, Occasion, Published, marks, report, settle, shelve};
+use super::{Context, Due, FlowError, LONG, Occasion, Published, marks, report, settle, shelve};
 use crate::telemetry::crl::Part;
 
 /// How far ahead of this clock a list may be dated before that is told: clocks of replicas differ a little.
@@ -17,14 +18,14 @@ const AHEAD: Duration = Duration::from_secs(60);
 /// Takes newer lists of other replicas onto the shelf, and tells what is due.
 pub async fn look(ctx: &Context) -> Result<Vec<Due>, FlowError> {
     let (records, living, head) = known(ctx).await?;
-    take_up_of(ctx, &records, &living).await?;
+    let damaged = take_up_of(ctx, &records, &living).await?;
     let standing = marks::hold_against(ctx, &records, head).await?;
     settle(ctx).await;
     report(ctx, Part::Clock, None, clock(ctx, &records)).await;
     let mut due = Vec::new();
     for issuer in authority::signing(ctx, &living).await {
         let own: Vec<&CrlRecord> = records.iter().filter(|record| record.issuer == issuer).collect();
-        let occasion = match standing.behind.contains(&issuer) {
+        let occasion = match standing.behind.contains(&issuer) || damaged.contains(&issuer) {
             true => Some(Occasion::Asked),
             false => due_of(ctx, issuer, &own, standing.head).await?,
         };
@@ -54,43 +55,68 @@ async fn known(ctx: &Context) -> Result<(Vec<CrlRecord>, Living, u64), FlowError
 }
 
 /// Lists that are older than what was published once, which a restored database has, are not served again. The last lists of
-/// issuers whose time is over stay served, and nobody is alarmed about them.
-async fn take_up_of(ctx: &Context, records: &[CrlRecord], living: &Living) -> Result<(), FlowError> {
+/// issuers whose time is over stay served, and nobody is alarmed about them. Answers whose lists cannot be read: they are
+/// made anew, and keep nobody else waiting.
+async fn take_up_of(ctx: &Context, records: &[CrlRecord], living: &Living) -> Result<BTreeSet<IssuerId>, FlowError> {
+    let mut damaged = BTreeSet::new();
     for record in records {
         let shelved = ctx.crls.shelf.number(record.issuer, record.shard);
-        if shelved.is_none_or(|shelved| shelved < record.number) && !ctx.crls.marks.is_beyond(record) {
-            fetch(ctx, record).await?;
+        let is_news = shelved.is_none_or(|shelved| shelved < record.number) && !ctx.crls.marks.is_beyond(record);
+        if is_news && matches!(fetch(ctx, record).await?, Fetched::Damaged) {
+            damaged.insert(record.issuer);
         }
     }
     for issuer in ctx.crls.troubles.issuers().into_iter().filter(|issuer| !living.has(*issuer)) {
         report(ctx, Part::Publish, Some(issuer), Ok(())).await;
     }
     ctx.metrics.crl.keep(|issuer| living.has(issuer));
-    Ok(())
+    Ok(damaged)
+}
+
+/// What came of a list in the database.
+enum Fetched {
+    /// It is on the shelf, or another one has come in between, which the next look takes.
+    Served,
+    /// It is no list.
+    Damaged,
 }
 
 /// Puts on the shelf what the database has.
-async fn fetch(ctx: &Context, record: &CrlRecord) -> Result<(), FlowError> {
+async fn fetch(ctx: &Context, record: &CrlRecord) -> Result<Fetched, FlowError> {
     let (issuer, shard) = (record.issuer, record.shard);
     let Some(lists) = ctx.store.scan(async move |tx| Ok::<_, FlowError>(crls::lists(tx, issuer, shard).await?)).await?
     else {
-        return Ok(());
+        return Ok(Fetched::Served);
     };
     if lists.number != record.number {
-        return Ok(()); // another one came in between: the next look takes that
+        return Ok(Fetched::Served);
     }
-    let full = Crl::from_der(lists.full).map_err(|error| damaged(record, &error))?;
-    let delta = lists.delta.map(Crl::from_der).transpose().map_err(|error| damaged(record, &error))?;
-    shelve(ctx, Published::new(record.clone(), full, delta));
+    let (is_long, of) = (lists.full.len() > LONG, record.clone());
+    let read = move || read(of, lists);
+    let read = if is_long {
+        tokio::task::spawn_blocking(read).await.map_err(|_| FlowError::Internal("a reading thread ended".to_owned()))?
+    } else {
+        read()
+    };
+    match read {
+        Ok(published) => shelve(ctx, published),
+        Err(error) => {
+            let what = format!("issuer {issuer}: the list {} in the database is damaged: {error}", record.number);
+            report(ctx, Part::Publish, Some(issuer), Err(what)).await;
+            return Ok(Fetched::Damaged);
+        }
+    }
     if shard.is_none() {
         // somebody published since: what failed here is done, and nothing may be due here for a day
         report(ctx, Part::Publish, Some(issuer), Ok(())).await;
     }
-    Ok(())
+    Ok(Fetched::Served)
 }
 
-fn damaged(record: &CrlRecord, error: &CrlError) -> FlowError {
-    FlowError::Internal(format!("the list {} of issuer {} in the database: {error}", record.number, record.issuer))
+fn read(record: CrlRecord, lists: Lists) -> Result<Published, CrlError> {
+    let full = Crl::from_der(lists.full)?;
+    let delta = lists.delta.map(Crl::from_der).transpose()?;
+    Ok(Published::new(record, full, delta))
 }
 
 /// No list is dated before the last one: after a clock that was ahead, relying parties have to wait for the time of its lists.

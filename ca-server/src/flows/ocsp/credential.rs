@@ -84,7 +84,12 @@ impl Post {
 
     fn is_due(&self, now: Timestamp) -> bool {
         let current = self.credential.read().unwrap_or_else(PoisonError::into_inner);
-        current.as_ref().is_none_or(|credential| is_past_half(&credential.certificate, now))
+        // one that ends with its CA is the last: another would end no later
+        let is_last = |certificate: &Certificate| certificate.not_after() >= self.ca().certificate.not_after();
+        current.as_ref().is_none_or(|credential| {
+            let certificate = &credential.certificate;
+            is_past_half(certificate, now) && (!is_last(certificate) || now < certificate.not_before())
+        })
     }
 
     fn pending(&self) -> MutexGuard<'_, Option<Pending>> {
