@@ -21,11 +21,10 @@ use pki_core::ids::IssuerId;
 use pki_core::time::Timestamp;
 use pki_core::x509::crl::Crl;
 use pki_core::x509::pem;
-use store::crls::CrlRecord;
 
 use super::extract::Segment;
 use super::{Http, HttpError, conditions};
-use crate::flows::crl::{self, Published};
+use crate::flows::crl::{self, CrlRecord, Published};
 
 /// The longest that caches keep a list: a revocation is to be seen soon.
 const FRESH: Duration = Duration::from_secs(60);
@@ -334,7 +333,7 @@ mod tests {
             entries: 0,
             covers: 0,
             urls: Vec::new(),
-            scheduled: store::crls::Scheduled { number, at, covers: 0 },
+            scheduled: crl::Scheduled { number, at, covers: 0 },
         };
         Common::new(&record, "5a", false, FRESH)
     }
