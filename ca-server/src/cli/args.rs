@@ -71,6 +71,16 @@ pub(super) struct Admin {
     pub(super) output: Output,
 }
 
+/// What every command has that lists.
+#[derive(Debug, Args)]
+pub(super) struct Listing {
+    /// The most rows
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) limit: Option<u32>,
+    #[command(flatten)]
+    pub(super) admin: Admin,
+}
+
 /// Reads `KEY=VALUE`, a label of a device.
 pub(super) fn label(text: &str) -> Result<(String, String), String> {
     match text.parse() {

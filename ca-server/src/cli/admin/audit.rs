@@ -3,7 +3,7 @@
 use api::admin::AuditView;
 use clap::{Args, Subcommand};
 
-use crate::cli::args::Admin;
+use crate::cli::args::Listing;
 use crate::cli::client::Client;
 use crate::cli::error::CliError;
 use crate::cli::output;
@@ -16,19 +16,17 @@ pub(in crate::cli) enum Command {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct List {
-    /// The most rows
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
-    limit: Option<u32>,
     #[command(flatten)]
-    admin: Admin,
+    listing: Listing,
 }
 
 impl Command {
     pub(in crate::cli) async fn run(self) -> Result<(), CliError> {
         let Self::List(list) = self;
-        let events: Vec<AuditView> = Client::of(&list.admin.dir)?.list("/api/v1/audit", None, list.limit).await?;
+        let events: Vec<AuditView> =
+            Client::of(&list.listing.admin.dir)?.list("/api/v1/audit", None, list.listing.limit).await?;
         let header = ["AT", "ACTOR", "ACTION", "SUBJECT", "DETAILS"];
-        output::list(list.admin.output.output, &events, header, |event| {
+        output::list(list.listing.admin.output.output, &events, header, |event| {
             let details: Vec<String> = event.details.iter().map(|(key, value)| format!("{key}={value}")).collect();
             [event.at.clone(), event.actor.clone(), event.action.clone(), event.subject.clone(), details.join(" ")]
         })

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use pki_core::device::{LabelChange, LabelSelector, Labels};
 use signer::durable::{self, Existing};
 
-use crate::cli::args::{self, Admin, Format};
+use crate::cli::args::{self, Admin, Format, Listing};
 use crate::cli::client::{Client, encode};
 use crate::cli::error::CliError;
 use crate::cli::output;
@@ -76,11 +76,8 @@ pub(in crate::cli) struct List {
     /// Only devices with this label; may be given several times, for devices with all of them
     #[arg(long = "label", value_name = "KEY[=VALUE]", value_parser = selector)]
     labels: Vec<String>,
-    /// The most rows
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
-    limit: Option<u32>,
     #[command(flatten)]
-    admin: Admin,
+    listing: Listing,
 }
 
 #[derive(Debug, Args)]
@@ -266,9 +263,10 @@ impl List {
             [] => "/api/v1/devices".to_owned(),
             labels => format!("/api/v1/devices?label={}", encode(&labels.join(","))),
         };
-        let devices: Vec<DeviceView> = Client::of(&self.admin.dir)?.list(&path, self.name, self.limit).await?;
+        let devices: Vec<DeviceView> =
+            Client::of(&self.listing.admin.dir)?.list(&path, self.name, self.listing.limit).await?;
         let header = ["NAME", "STATE", "PROFILE", "SITE", "NAMES", "LABELS", "LAST SEEN"];
-        output::list(self.admin.output.output, &devices, header, |device| {
+        output::list(self.listing.admin.output.output, &devices, header, |device| {
             [
                 device.name.clone(),
                 output::word(&device.state),

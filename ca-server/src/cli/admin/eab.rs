@@ -5,7 +5,7 @@ use std::time::Duration;
 use api::admin::{EabRequest, EabSecretView, EabView};
 use clap::{Args, Subcommand};
 
-use crate::cli::args::{self, Admin};
+use crate::cli::args::{self, Admin, Listing};
 use crate::cli::client::{Client, encode};
 use crate::cli::error::CliError;
 use crate::cli::output;
@@ -34,11 +34,8 @@ pub(in crate::cli) struct Create {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct List {
-    /// The most rows
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
-    limit: Option<u32>,
     #[command(flatten)]
-    admin: Admin,
+    listing: Listing,
 }
 
 #[derive(Debug, Args)]
@@ -78,9 +75,10 @@ impl Create {
 
 impl List {
     async fn run(self) -> Result<(), CliError> {
-        let keys: Vec<EabView> = Client::of(&self.admin.dir)?.list("/api/v1/eab-keys", None, self.limit).await?;
+        let keys: Vec<EabView> =
+            Client::of(&self.listing.admin.dir)?.list("/api/v1/eab-keys", None, self.listing.limit).await?;
         let header = ["KID", "STATE", "DEVICE", "ACCOUNT", "CREATED", "EXPIRES"];
-        output::list(self.admin.output.output, &keys, header, |key| {
+        output::list(self.listing.admin.output.output, &keys, header, |key| {
             [
                 key.kid.clone(),
                 output::word(&key.state),

@@ -1,9 +1,9 @@
 //! `ca-server revocation list`: what is revoked, since when, by whom and why.
 
-use api::admin::{Page, RevocationView};
+use api::admin::RevocationView;
 use clap::{Args, Subcommand};
 
-use crate::cli::args::Admin;
+use crate::cli::args::Listing;
 use crate::cli::client::{Client, encode};
 use crate::cli::error::CliError;
 use crate::cli::output;
@@ -22,11 +22,8 @@ pub(in crate::cli) struct List {
     /// Only what was revoked at this time or later: 2026-03-01 or 2026-03-01T12:00:00Z
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
-    /// The most rows
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
-    limit: Option<u32>,
     #[command(flatten)]
-    admin: Admin,
+    listing: Listing,
 }
 
 impl Command {
@@ -39,12 +36,16 @@ impl Command {
 
 impl List {
     async fn run(self) -> Result<(), CliError> {
-        let mut conditions = self.conditions.clone();
-        conditions.extend(self.since.as_ref().map(|since| format!("revoked-after={since}")));
-        let selection = (!conditions.is_empty()).then(|| conditions.join(" "));
-        let found = self.fetch(selection).await?;
+        let mut conditions = self.conditions;
+        conditions.extend(self.since.map(|since| format!("revoked-after={since}")));
+        let path = match conditions.join(" ").as_str() {
+            "" => "/api/v1/revocations".to_owned(),
+            selection => format!("/api/v1/revocations?where={}", encode(selection)),
+        };
+        let client = Client::of(&self.listing.admin.dir)?;
+        let found: Vec<RevocationView> = client.list(&path, None, self.listing.limit).await?;
         let header = ["NUMBER", "SERIAL", "REVOKED", "REASON", "NAMES", "DEVICE", "BY", "COMMENT", "FIRST CRL"];
-        output::list(self.admin.output.output, &found, header, |one| {
+        output::list(self.listing.admin.output.output, &found, header, |one| {
             [
                 one.number.to_string(),
                 one.serial.clone(),
@@ -57,25 +58,5 @@ impl List {
                 one.first_crl.map(|number| number.to_string()).unwrap_or_default(),
             ]
         })
-    }
-
-    async fn fetch(&self, selection: Option<String>) -> Result<Vec<RevocationView>, CliError> {
-        const PAGE: u32 = 500;
-        let client = Client::of(&self.admin.dir)?;
-        let wanted = self.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-        let mut path = format!("/api/v1/revocations?limit={}", self.limit.unwrap_or(PAGE).min(PAGE));
-        path += &selection.map(|selection| format!("&where={}", encode(&selection))).unwrap_or_default();
-        let (mut rows, mut cursor) = (Vec::new(), None::<String>);
-        loop {
-            let next = cursor.as_ref().map(|cursor| format!("{path}&cursor={}", encode(cursor)));
-            let page: Page<RevocationView> = client.get(next.as_ref().unwrap_or(&path)).await?;
-            let is_last = page.items.is_empty() || page.next.is_none();
-            rows.extend(page.items);
-            if is_last || rows.len() >= wanted {
-                rows.truncate(wanted);
-                return Ok(rows);
-            }
-            cursor = page.next;
-        }
     }
 }

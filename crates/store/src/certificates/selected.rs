@@ -64,7 +64,7 @@ struct Where {
 }
 
 impl Where {
-    /// The placeholder of a value.
+    /// Takes a value in; what stands for it in the text.
     fn put(&mut self, value: impl Into<Value<'static>>) -> String {
         self.values.push(value.into());
         format!("${}", self.values.len())

@@ -8,7 +8,7 @@ use std::time::Duration;
 use api::admin::{CertificateView, ReplaceAllRequest, ReplaceAllView};
 use clap::{Args, Subcommand};
 
-use crate::cli::args::{Admin, Format, duration};
+use crate::cli::args::{Admin, Format, Listing, duration};
 use crate::cli::client::Client;
 use crate::cli::error::CliError;
 use crate::cli::output;
@@ -32,11 +32,8 @@ pub(in crate::cli) struct List {
     /// Only certificates with this name, or names that begin with it when it ends in '*'
     #[arg(long)]
     name: Option<String>,
-    /// The most rows
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
-    limit: Option<u32>,
     #[command(flatten)]
-    admin: Admin,
+    listing: Listing,
 }
 
 #[derive(Debug, Args)]
@@ -82,9 +79,9 @@ impl Command {
 impl List {
     async fn run(self) -> Result<(), CliError> {
         let found: Vec<CertificateView> =
-            Client::of(&self.admin.dir)?.list("/api/v1/certificates", self.name, self.limit).await?;
+            Client::of(&self.listing.admin.dir)?.list("/api/v1/certificates", self.name, self.listing.limit).await?;
         let header = ["SERIAL", "STATE", "PROFILE", "NAMES", "DEVICE", "NOT AFTER"];
-        output::list(self.admin.output.output, &found, header, |certificate| {
+        output::list(self.listing.admin.output.output, &found, header, |certificate| {
             [
                 certificate.serial.clone(),
                 output::word(&certificate.state),
