@@ -52,7 +52,10 @@ async fn non_1_to_5_and_jws_12_nonces_are_everywhere_and_work_once() {
 
     let first = account.jws(&account.url, "").await.sign(&account.key);
     client.post(&account.url, &first).await.expect("NON-5: first use", 200, "");
-    let again = client.post(&account.url, &first).await.expect("NON-5: second use", 400, "badNonce");
+    // not by `post`, which would hand the fresh nonce to whoever else shares this client
+    let (jose, first) = ([("Content-Type", "application/jose+json")], first.to_string());
+    let again = client.request("POST", &account.url, &jose, first.as_bytes()).await;
+    let again = again.expect("NON-5: second use", 400, "badNonce");
     let text = again.json()["detail"].as_str().unwrap().to_owned();
     assert!(text.contains("JWS has an invalid anti-replay nonce"), "NON-4: {text}");
     let fresh = again.header("replay-nonce").unwrap();
