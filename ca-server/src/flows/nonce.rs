@@ -124,7 +124,6 @@ const SWEEP: Duration = Duration::from_secs(60);
 /// for each nonce issued in two hours, however many are spent.
 #[derive(Debug)]
 pub struct SpentInMemory {
-    started_at: Timestamp,
     pages: Mutex<Pages>,
 }
 
@@ -132,8 +131,9 @@ pub struct SpentInMemory {
 struct Pages {
     by_number: HashMap<u64, Page>,
     swept_at: Timestamp,
-    /// Nonces that end by then may have stood in a forgotten page. They are too old as well, unless the clock went back.
-    forgotten: Timestamp,
+    /// Numbers below may have been spent in a forgotten page. They are too old as well, unless the clock went back: a
+    /// number and not a time, so that a clock that was ahead for hours leaves the nonces made after it usable.
+    forgotten: u64,
 }
 
 #[derive(Debug)]
@@ -144,18 +144,17 @@ struct Page {
 }
 
 impl SpentInMemory {
-    /// Knows nothing of what was spent before `now`, so refuses nonces from before it.
+    /// Knows of no spent nonce yet; those of other processes are refused.
     pub fn new(now: Timestamp) -> Self {
-        let pages = Pages { by_number: HashMap::new(), swept_at: now, forgotten: Timestamp::from_unix_millis(0) };
-        Self { started_at: now, pages: Mutex::new(pages) }
+        Self { pages: Mutex::new(Pages { by_number: HashMap::new(), swept_at: now, forgotten: 0 }) }
     }
 
     /// Spends a nonce; false when it was spent before or may have been.
     pub fn spend(&self, nonce: &Genuine, now: Timestamp) -> bool {
-        let Some(number) = nonce.number.filter(|_| nonce.issued_at >= self.started_at) else { return false };
+        let Some(number) = nonce.number else { return false };
         let mut pages = self.lock();
         pages.sweep(now);
-        nonce.expires_at() > pages.forgotten && pages.mark(number, nonce.expires_at())
+        number >= pages.forgotten && pages.mark(number, nonce.expires_at())
     }
 
     /// How many octets are held.
@@ -175,9 +174,9 @@ impl Pages {
         }
         self.swept_at = now;
         let forgotten = &mut self.forgotten;
-        self.by_number.retain(|_, page| {
+        self.by_number.retain(|number, page| {
             if page.until <= now {
-                *forgotten = page.until.max(*forgotten);
+                *forgotten = (number * PAGE + page.after_last()).max(*forgotten);
             }
             page.until > now
         });
@@ -196,6 +195,14 @@ impl Pages {
             }
             _ => false,
         }
+    }
+}
+
+impl Page {
+    /// The place after the last nonce that was spent in it.
+    fn after_last(&self) -> u64 {
+        let words = (1_u64..).zip(&self.bits).filter(|(_, word)| **word != 0);
+        words.last().map_or(0, |(words, word)| words * 64 - u64::from(word.leading_zeros()))
     }
 }
 
@@ -242,9 +249,8 @@ mod tests {
         assert_eq!(nonces.open("AAAA", at(100)), Err(NonceError::Unusable));
         assert_eq!(nonces.open("not base64!", at(100)), Err(NonceError::Malformed));
         assert_eq!(nonces.open("AAA=", at(100)), Err(NonceError::Malformed));
-        let genuine = nonces.open(&text, at(101)).unwrap();
-        assert!(!SpentInMemory::new(at(101)).spend(&genuine, at(102)), "from before the start");
     }
+
     #[test]
     fn non_5_nonces_of_other_processes_are_refused_in_memory_and_kept_apart_in_the_table() {
         let entropy = SystemEntropy::new();
@@ -277,9 +283,13 @@ mod tests {
         assert!(spent.spend(&nonces.open(&first, at(10)).unwrap(), at(10)));
         let ahead = nonces.open(&nonces.issue(at(90_000), &entropy), at(90_000)).unwrap();
         assert!(spent.spend(&ahead, at(90_000)), "the page of the first is forgotten");
+        let later = nonces.open(&nonces.issue(at(94_000), &entropy), at(94_000)).unwrap();
+        assert!(spent.spend(&later, at(94_000)), "and the page of the time ahead");
         let again = nonces.open(&first, at(20)).unwrap();
         assert!(!spent.spend(&again, at(20)));
-        let fresh = nonces.open(&nonces.issue(at(20), &entropy), at(20)).unwrap();
-        assert!(spent.spend(&fresh, at(20)), "and fresh ones work");
+        for now in [20, 0, -5] {
+            let fresh = nonces.open(&nonces.issue(at(now), &entropy), at(now)).unwrap();
+            assert!(spent.spend(&fresh, at(now)), "and fresh ones work, though it is {now}");
+        }
     }
 }
