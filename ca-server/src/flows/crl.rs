@@ -30,6 +30,7 @@ use tokio::sync::Notify;
 use self::authority::{Authority, Living};
 use self::build::Built;
 use self::folder::Folder;
+use self::look::Quiet;
 pub use self::look::{look, take_up};
 pub use self::marks::Marks;
 pub use self::shelf::{Published, Shelf};
@@ -66,6 +67,7 @@ pub struct CrlDesk {
     /// Tells the publisher of a revocation.
     pub wake: Notify,
     marks: Marks,
+    quiet: Quiet,
     folder: Folder,
     /// One publication at a time in this process.
     turn: tokio::sync::Mutex<()>,
@@ -102,6 +104,7 @@ impl CrlDesk {
             folder: Folder::new(settings.folder.clone()),
             settings,
             marks,
+            quiet: Quiet::default(),
             shelf: Shelf::default(),
             wake: Notify::new(),
             turn: tokio::sync::Mutex::new(()),

@@ -1,6 +1,7 @@
 //! Looking at the database: what other replicas have published, and what is due here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use pki_core::ids::IssuerId;
@@ -14,6 +15,25 @@ use crate::telemetry::crl::Part;
 
 /// How far ahead of this clock a list may be dated before that is told: clocks of replicas differ a little.
 const AHEAD: Duration = Duration::from_secs(60);
+
+/// Up to which revocation nothing of an issuer waits for a list, though no list covers it: all of it was another issuer's.
+/// The list of a former issuer is made once a day, and the next look need not go through what this one went through.
+#[derive(Debug, Default)]
+pub(super) struct Quiet(Mutex<HashMap<IssuerId, (u64, u64)>>);
+
+impl Quiet {
+    /// The revocation behind which changes may wait for the list after this one. A restored database may be at another
+    /// list, or behind what was seen.
+    fn after(&self, list: &CrlRecord, head: u64) -> u64 {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&list.issuer).copied();
+        known.filter(|(number, seen)| *number == list.number && *seen <= head).map_or(list.covers, |(_, seen)| seen)
+    }
+
+    fn remember(&self, list: &CrlRecord, head: u64) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(list.issuer, (list.number, head));
+    }
+}
 
 /// Takes newer lists of other replicas onto the shelf, and tells what is due.
 pub async fn look(ctx: &Context) -> Result<Vec<Due>, FlowError> {
@@ -138,27 +158,28 @@ fn clock(ctx: &Context, records: &[CrlRecord]) -> Result<(), String> {
 
 async fn due_of(ctx: &Context, issuer: IssuerId, own: &[&CrlRecord], head: u64) -> Result<Option<Occasion>, FlowError> {
     let (now, settings) = (ctx.now(), &ctx.crls.settings);
-    let is_there = |shard: Option<u32>| own.iter().any(|record| record.shard == shard);
+    let is_there = |shard: u32| own.iter().any(|record| record.shard == Some(shard));
     let wanted = if issuer == ctx.issuing.id { settings.shards } else { 0 };
     let is_over = own.iter().any(|record| now >= record.scheduled.at + settings.period);
-    if is_over || !is_there(None) || !(0..wanted).all(|shard| is_there(Some(shard))) {
+    let complete = own.iter().find(|record| record.shard.is_none());
+    let Some(complete) = complete.filter(|_| !is_over && (0..wanted).all(is_there)) else {
         return Ok(Some(Occasion::Scheduled));
-    }
+    };
     if issuer == ctx.issuing.id && own.iter().any(|record| is_behind_configuration(ctx, record)) {
         return Ok(Some(Occasion::Asked));
     }
-    let covers = own.iter().find(|record| record.shard.is_none()).map_or(0, |record| record.covers);
-    if head <= covers {
-        // what waited may be on a list that another replica made
-        ctx.metrics.crl.waiting(issuer, None);
-        return Ok(None);
-    }
-    let waiting = ctx
-        .store
-        .look(async move |tx| Ok::<_, FlowError>(revocations::waiting_since(tx, issuer, covers).await?))
-        .await?;
+    let after = ctx.crls.quiet.after(complete, head);
+    let waiting = match head > after {
+        true => ctx.store.look(async move |tx| revocations::waiting_since(tx, issuer, after).await).await?,
+        false => revocations::Waiting::default(),
+    };
+    // none when what waited is on a list that another replica made
     ctx.metrics.crl.waiting(issuer, waiting.oldest);
-    Ok((waiting.count > 0).then_some(Occasion::Changed))
+    if waiting.count > 0 {
+        return Ok(Some(Occasion::Changed));
+    }
+    ctx.crls.quiet.remember(complete, head);
+    Ok(None)
 }
 
 /// Whether leaves carry what a list does not have: an address that it does not name (CRL-3), or a delta (CRL-8).
@@ -168,4 +189,35 @@ fn is_behind_configuration(ctx: &Context, record: &CrlRecord) -> bool {
     let shelved = ctx.crls.shelf.get(record.issuer, record.shard);
     let lacks_delta = shelved.is_some_and(|list| list.delta.is_none());
     urls.iter().any(|url| !record.urls.contains(url)) || ctx.crls.settings.deltas && lacks_delta
+}
+
+#[cfg(test)]
+mod tests {
+    use pki_core::time::Timestamp;
+    use store::crls::Scheduled;
+
+    use super::*;
+
+    /// Fails when a list, or a database that was restored, inherits what was seen of another.
+    #[test]
+    fn what_was_seen_counts_for_that_list_and_that_database() {
+        let now = Timestamp::from_unix_seconds(0);
+        let list = |number, covers| CrlRecord {
+            issuer: "00000000000000000000000000000001".parse().unwrap(),
+            shard: None,
+            number,
+            this_update: now,
+            next_update: now,
+            entries: 0,
+            covers,
+            urls: Vec::new(),
+            scheduled: Scheduled { number, at: now, covers },
+        };
+        let quiet = Quiet::default();
+        assert_eq!(quiet.after(&list(7, 10), 90), 10);
+        quiet.remember(&list(7, 10), 90);
+        assert_eq!((quiet.after(&list(7, 10), 90), quiet.after(&list(7, 10), 95)), (90, 90));
+        assert_eq!(quiet.after(&list(7, 10), 89), 10, "numbers that were seen are given again");
+        assert_eq!((quiet.after(&list(8, 60), 95), quiet.after(&list(6, 5), 95)), (60, 5));
+    }
 }
