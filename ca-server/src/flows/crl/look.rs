@@ -37,9 +37,10 @@ impl Quiet {
 
 /// Takes newer lists of other replicas onto the shelf, and tells what is due.
 pub async fn look(ctx: &Context) -> Result<Vec<Due>, FlowError> {
-    let (records, living, head) = known(ctx).await?;
-    let damaged = take_up_of(ctx, &records, &living).await?;
-    let standing = marks::hold_against(ctx, &records, head).await?;
+    let marked = ctx.crls.marks.known();
+    let (records, living, head) = stored(ctx).await?;
+    let damaged = take_up_of(ctx, &marked, &records, &living).await?;
+    let standing = marks::hold_against(ctx, &marked, &records, head).await?;
     settle(ctx).await;
     report(ctx, Part::Clock, None, clock(ctx, &records)).await;
     let mut due = Vec::new();
@@ -57,14 +58,15 @@ pub async fn look(ctx: &Context) -> Result<Vec<Due>, FlowError> {
 
 /// Takes what the database has onto the shelf, and nothing else: before anything is served, and where nothing is signed.
 pub async fn take_up(ctx: &Context) -> Result<(), FlowError> {
-    let (records, living, _) = known(ctx).await?;
-    take_up_of(ctx, &records, &living).await?;
+    let marked = ctx.crls.marks.known();
+    let (records, living, _) = stored(ctx).await?;
+    take_up_of(ctx, &marked, &records, &living).await?;
     settle(ctx).await;
     Ok(())
 }
 
 /// The lists in the database, whose are to be renewed, and the number of the last revocation.
-async fn known(ctx: &Context) -> Result<(Vec<CrlRecord>, Living, u64), FlowError> {
+async fn stored(ctx: &Context) -> Result<(Vec<CrlRecord>, Living, u64), FlowError> {
     let (root, issuing, now) = (ctx.root.id, ctx.issuing.id, ctx.now());
     ctx.store
         .read(async move |tx| {
@@ -77,11 +79,16 @@ async fn known(ctx: &Context) -> Result<(Vec<CrlRecord>, Living, u64), FlowError
 /// Lists that are older than what was published once, which a restored database has, are not served again. The last lists of
 /// issuers whose time is over stay served, and nobody is alarmed about them. Answers whose lists cannot be read: they are
 /// made anew, and keep nobody else waiting.
-async fn take_up_of(ctx: &Context, records: &[CrlRecord], living: &Living) -> Result<BTreeSet<IssuerId>, FlowError> {
+async fn take_up_of(
+    ctx: &Context,
+    marked: &marks::Known,
+    records: &[CrlRecord],
+    living: &Living,
+) -> Result<BTreeSet<IssuerId>, FlowError> {
     let mut damaged = BTreeSet::new();
     for record in records {
         let shelved = ctx.crls.shelf.number(record.issuer, record.shard);
-        let is_news = shelved.is_none_or(|shelved| shelved < record.number) && !ctx.crls.marks.is_beyond(record);
+        let is_news = shelved.is_none_or(|shelved| shelved < record.number) && !marked.is_beyond(record);
         if is_news && matches!(fetch(ctx, record).await?, Fetched::Damaged) {
             damaged.insert(record.issuer);
         }

@@ -93,13 +93,9 @@ impl Marks {
         Ok(())
     }
 
-    fn get(&self, name: &str) -> u64 {
-        self.values.lock().unwrap_or_else(PoisonError::into_inner).marks.get(name).copied().unwrap_or(0)
-    }
-
-    /// Whether a newer list than this was published.
-    pub(super) fn is_beyond(&self, record: &CrlRecord) -> bool {
-        self.get(&scope(record.issuer, record.shard)) > record.number
+    /// What is marked now.
+    pub(super) fn known(&self) -> Known {
+        Known(self.values.lock().unwrap_or_else(PoisonError::into_inner).marks.clone())
     }
 
     /// The marks of an issuer's lists.
@@ -114,6 +110,24 @@ impl Marks {
     }
 }
 
+/// What was marked before the database was read: whoever publishes meanwhile raises the marks beyond what was read.
+pub(super) struct Known(BTreeMap<String, u64>);
+
+impl Known {
+    fn get(&self, name: &str) -> u64 {
+        self.0.get(name).copied().unwrap_or(0)
+    }
+
+    fn of(&self, record: &CrlRecord) -> u64 {
+        self.get(&scope(record.issuer, record.shard))
+    }
+
+    /// Whether a newer list than this was published.
+    pub(super) fn is_beyond(&self, record: &CrlRecord) -> bool {
+        self.of(record) > record.number
+    }
+}
+
 /// What the database turned out to be.
 pub(super) struct Standing {
     /// The number of the last revocation.
@@ -123,19 +137,22 @@ pub(super) struct Standing {
 }
 
 /// Notices a database that knows less than was published. The numbers of revocations jump ahead at once.
-pub(super) async fn hold_against(ctx: &Context, records: &[CrlRecord], head: u64) -> Result<Standing, FlowError> {
-    let marks = &ctx.crls.marks;
-    let behind: Vec<&CrlRecord> = records.iter().filter(|record| marks.is_beyond(record)).collect();
-    let mark = marks.get(REVOCATIONS);
+pub(super) async fn hold_against(
+    ctx: &Context,
+    known: &Known,
+    records: &[CrlRecord],
+    head: u64,
+) -> Result<Standing, FlowError> {
+    let is_told = &ctx.crls.marks.is_told;
+    let behind: Vec<&CrlRecord> = records.iter().filter(|record| known.is_beyond(record)).collect();
+    let mark = known.get(REVOCATIONS);
     if behind.is_empty() && mark <= head {
-        marks.is_told.store(false, Ordering::Relaxed);
+        is_told.store(false, Ordering::Relaxed);
         return note(ctx, head, Vec::new()).await;
     }
-    if !marks.is_told.swap(true, Ordering::Relaxed) {
+    if !is_told.swap(true, Ordering::Relaxed) {
         let first = behind.first();
-        let known = first.map_or(head, |record| record.number);
-        let marked = first.map_or(mark, |record| marks.get(&scope(record.issuer, record.shard)));
-        tell(ctx, known, marked).await;
+        tell(ctx, first.map_or(head, |record| record.number), first.map_or(mark, |record| known.of(record))).await;
     }
     let head = if mark > head {
         let by = mark.saturating_sub(head).saturating_add(1);
