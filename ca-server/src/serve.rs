@@ -104,6 +104,7 @@ pub async fn serve(
     let http = Arc::clone(&app.http);
     let (main, public) = (app.main_router(), app::public_front(&http));
     let (operations, admin) = (app::operations_router(&http), app.admin_router());
+    take_up_lists(&http).await;
     tasks.spawn(serve_tls(listeners.main, tls, main, tasks.clone()));
     tasks.spawn(serve_public(listeners.public, public, tasks.clone()));
     tasks.spawn(serve_plain(listeners.operations, operations, tasks.clone()));
@@ -113,7 +114,6 @@ pub async fn serve(
     tasks.spawn(jobs::run_ocsp(Arc::clone(&http.ctx), tasks.clone()));
     tasks.spawn(jobs::run_pruning(Arc::clone(&http.ctx), app.retention, tasks.clone()));
     tasks.spawn(app.policies.run(Arc::clone(&http.ctx), hangup, tasks.clone()));
-    take_up_lists(&http).await;
     tasks.spawn(jobs::run_publication(Arc::clone(&http.ctx), tasks.clone()));
     tasks.spawn(jobs::run_schedule(Arc::clone(&http.ctx), app.chores, tasks.clone()));
     http.ready.set(true);
@@ -135,11 +135,11 @@ pub async fn run_responder(dir: &Path) -> Result<(), BuildError> {
     let addresses = [("public", public.local_addr()?), ("operations", operations.local_addr()?)];
     publish_addresses(&config.dir, &addresses)?;
     let (http, tasks) = (Arc::clone(&app.http), app.http.tasks.clone());
+    take_up_lists(&http).await;
     tasks.spawn(serve_public(public, app::public_front(&http), tasks.clone()));
     tasks.spawn(serve_plain(operations, app::operations_router(&http), tasks.clone()));
     tasks.spawn(jobs::run_denied(Arc::clone(&http.ctx), tasks.clone()));
     tasks.spawn(jobs::run_ocsp(Arc::clone(&http.ctx), tasks.clone()));
-    take_up_lists(&http).await;
     tasks.spawn(watch_responder(Arc::clone(&http), app.root_crl, tasks.clone()));
     let shutdown = wait_for_end()?;
     // `systemctl reload` is for servers with policies; without somebody who hears it, the signal would end this one

@@ -177,8 +177,7 @@ async fn try_to_publish(ctx: &Context, due: Due) -> Result<(), FlowError> {
     commit(ctx, issuer, occasion, &made).await?;
     failpoint::failpoint!("ca.crl.after_commit");
     for made in made {
-        let Made { record, full, delta, .. } = made;
-        shelve(ctx, Published::new(record, full, delta));
+        shelve(ctx, made.list);
     }
     if let Some(since) = draft.oldest {
         ctx.metrics.crl.delayed(ctx.now().since(since));
@@ -188,12 +187,10 @@ async fn try_to_publish(ctx: &Context, due: Due) -> Result<(), FlowError> {
 }
 
 /// Lists of a scope, checked.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Made {
-    record: CrlRecord,
+    list: Published,
     last: Option<CrlRecord>,
-    full: Crl,
-    delta: Option<Crl>,
 }
 
 async fn make(ctx: &Context, authority: &Authority, built: Built) -> Result<Made, FlowError> {
@@ -206,7 +203,9 @@ async fn make(ctx: &Context, authority: &Authority, built: Built) -> Result<Made
     if let Some(last) = &last {
         check::check(ctx, last, &record, &full).await?;
     }
-    Ok(Made { record, last, full, delta })
+    let list = tokio::task::spawn_blocking(move || Published::new(record, full, delta)).await;
+    let list = list.map_err(|_| FlowError::Internal("the thread that hashes a revocation list ended".to_owned()))?;
+    Ok(Made { list, last })
 }
 
 async fn sign(ctx: &Context, authority: &Authority, tbs: CrlTbs) -> Result<Crl, FlowError> {
@@ -226,18 +225,18 @@ async fn sign(ctx: &Context, authority: &Authority, tbs: CrlTbs) -> Result<Crl, 
 
 /// In the place of exactly the lists that they were made from.
 async fn commit(ctx: &Context, issuer: IssuerId, occasion: Occasion, made: &[Made]) -> Result<(), FlowError> {
-    let complete = made.iter().find(|made| made.record.shard.is_none());
+    let complete = made.iter().find(|made| made.list.record.shard.is_none());
     let first = complete.map(|made| {
         let from = made.last.as_ref().map_or(0, |last| last.covers);
-        let list = FirstCrl { number: made.record.number, at: made.record.this_update };
-        ((from, made.record.covers), list)
+        let list = FirstCrl { number: made.list.record.number, at: made.list.record.this_update };
+        ((from, made.list.record.covers), list)
     });
     let done = event(ctx, "system", "crl.publish", format_args!("issuer:{issuer}"))
-        .with("number", complete.map_or(0, |made| made.record.number))
+        .with("number", complete.map_or(0, |made| made.list.record.number))
         .with("occasion", occasion.as_str())
         .with("lists", made.len())
-        .with("entries", complete.map_or(0, |made| made.record.entries))
-        .with("covers", complete.map_or(0, |made| made.record.covers));
+        .with("entries", complete.map_or(0, |made| made.list.record.entries))
+        .with("covers", complete.map_or(0, |made| made.list.record.covers));
     let rows: Vec<_> = made.iter().map(row).collect();
     ctx.store
         .write_held(async move |tx| {
@@ -254,9 +253,10 @@ async fn commit(ctx: &Context, issuer: IssuerId, occasion: Occasion, made: &[Mad
 }
 
 fn row(made: &Made) -> (CrlRecord, Lists, Option<u64>) {
-    let delta = made.delta.as_ref().map(Crl::shared_der);
-    let lists = Lists { number: made.record.number, full: made.full.shared_der(), delta };
-    (made.record.clone(), lists, made.last.as_ref().map(|last| last.number))
+    let Published { record, full, delta, .. } = &made.list;
+    let delta = delta.as_ref().map(Crl::shared_der);
+    let lists = Lists { number: record.number, full: full.shared_der(), delta };
+    (record.clone(), lists, made.last.as_ref().map(|last| last.number))
 }
 
 /// The list as it is published now; the root's comes from its last ceremony.
@@ -291,7 +291,7 @@ fn shelve(ctx: &Context, published: Published) {
 async fn settle(ctx: &Context) {
     let numbers = ctx.crls.shelf.all().into_iter();
     let numbers = numbers.map(|list| (marks::scope(list.record.issuer, list.record.shard), list.record.number));
-    report(ctx, Part::Marks, None, ctx.crls.marks.raise(numbers)).await;
+    report(ctx, Part::Marks, None, ctx.crls.marks.raise(numbers).await).await;
     let lists = all(ctx);
     if ctx.crls.folder.has(&lists) {
         report(ctx, Part::Folder, None, Ok(())).await;

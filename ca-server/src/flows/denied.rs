@@ -98,8 +98,7 @@ impl Denied {
                 head,
                 "the numbers of revocations went back: the database is another one; all are read again"
             );
-            *self.set.write().unwrap_or_else(PoisonError::into_inner) = DeniedSet::default();
-            self.each_listener(|listener| listener.forget());
+            self.forget();
         }
         while self.number() < head {
             let from = self.number();
@@ -114,6 +113,12 @@ impl Denied {
         let set = self.set.read().unwrap_or_else(PoisonError::into_inner);
         self.metrics.revocation.denied(set.number(), set.sizes(), begun);
         Ok(set.number())
+    }
+
+    /// Reads everything again with the next look: the database turned out to be another one.
+    pub(super) fn forget(&self) {
+        *self.set.write().unwrap_or_else(PoisonError::into_inner) = DeniedSet::default();
+        self.each_listener(|listener| listener.forget());
     }
 
     fn take_in(&self, events: &[Event], head: u64) -> Result<(), FlowError> {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use pki_core::ids::IssuerId;
+use pki_core::revocation::succession::Place;
+pub use pki_core::revocation::succession::Scheduled;
 use pki_core::time::Timestamp;
 
 use crate::error::StoreError;
@@ -39,15 +41,11 @@ pub struct CrlRecord {
     pub scheduled: Scheduled,
 }
 
-/// A list that was made because it was time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Scheduled {
-    /// Its number; 0 when there was none.
-    pub number: u64,
-    /// Its thisUpdate.
-    pub at: Timestamp,
-    /// What it covers.
-    pub covers: u64,
+impl CrlRecord {
+    /// Where it stands among the lists of its scope.
+    pub const fn place(&self) -> Place {
+        Place { number: self.number, this_update: self.this_update, scheduled: self.scheduled }
+    }
 }
 
 /// The bytes of a list and of its delta.

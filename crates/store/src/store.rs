@@ -16,6 +16,9 @@ use crate::tx::Tx;
 /// How long a search may take.
 const SCAN_LIMIT: Duration = Duration::from_secs(10);
 
+/// How long a pass may take: it holds a snapshot, and a database that can free nothing grows.
+const PASS_LIMIT: Duration = Duration::from_secs(600);
+
 /// How to open a store.
 #[derive(Clone, Copy)]
 pub struct OpenOptions<'a> {
@@ -63,6 +66,7 @@ enum Access {
     Look,
     Read,
     Scan,
+    Pass,
 }
 
 impl Store {
@@ -165,6 +169,18 @@ impl Store {
         self.run(Access::Scan, body)
     }
 
+    /// As [`Store::scan`], for what this program has to get done however large the database is, and whatever people search
+    /// meanwhile: it does not wait for searches, and has ten minutes.
+    #[must_use = "nothing happens before it is awaited"]
+    pub fn pass<T, E, F>(&self, body: F) -> Running<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: AsyncFn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        self.run(Access::Pass, body)
+    }
+
     fn run<T, E, F>(&self, access: Access, body: F) -> Running<T, E>
     where
         T: Send + 'static,
@@ -180,11 +196,13 @@ impl Store {
                 (Engine::Sqlite(sqlite), Access::Look) => sqlite.look(&body),
                 (Engine::Sqlite(sqlite), Access::Read) => sqlite.read(&body),
                 (Engine::Sqlite(sqlite), Access::Scan) => sqlite.scan(body, SCAN_LIMIT).await,
+                (Engine::Sqlite(sqlite), Access::Pass) => sqlite.pass(body, PASS_LIMIT).await,
                 (Engine::Postgres(postgres), Access::Write) => postgres.write(body).await,
                 (Engine::Postgres(postgres), Access::WriteHeld) => postgres.write_held(body).await,
                 (Engine::Postgres(postgres), Access::WriteOne | Access::Look) => postgres.direct(body).await,
                 (Engine::Postgres(postgres), Access::Read) => postgres.read(body, None).await,
                 (Engine::Postgres(postgres), Access::Scan) => postgres.read(body, Some(SCAN_LIMIT)).await,
+                (Engine::Postgres(postgres), Access::Pass) => postgres.read(body, Some(PASS_LIMIT)).await,
             }
         })
     }

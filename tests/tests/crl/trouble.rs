@@ -3,10 +3,12 @@
 use std::process::Command;
 
 use tests::acme_raw::Client;
-use tests::ca::Ca;
+use tests::ca::{Ca, Profile};
+use tests::certificate::Leaf;
 use tests::disk::SmallDisk;
 use tests::folders::write;
 use tests::wait;
+use tests::world::enrolled;
 
 use crate::gateways::{Gateway, python};
 use crate::world::{SOON, World, alarm, all_clear, copy_of, curl, issuing, list_of, metric, names, published};
@@ -190,12 +192,18 @@ database.commit()
     python(PROGRAM, &ca.dir(), issuer);
 }
 
-/// The clock is stepped back by ten days. Fails when a list is dated before the last one or takes a lower number, or when
-/// nobody is told that relying parties will not believe it yet.
+/// The clock is stepped back by ten days. Fails when a list is dated before the last one or takes a lower number, when
+/// nobody is told that relying parties will not believe it yet, or when what is revoked and valid leaves the list because
+/// one was made at a time at which it would have ended.
 #[tokio::test(flavor = "multi_thread")]
 async fn crl_2_and_9_no_list_is_dated_before_the_last_one() {
-    let mut world = World::start(&[]).await;
+    let brief = Profile { name: "brief", seconds: 7200 };
+    let mut world = World::with(&[brief], &[]).await;
+    let agent = enrolled(&world.ca, "gw-2", "brief", &["gw-2.site.test"]).await;
+    let valid = Leaf::from_file(&agent.live("identity").join("current/cert.pem")).serial;
     let leaf = world.gateway.issue().await;
+    world.revoke(&valid, "superseded").await;
+    world.named(&world.complete(), &valid).await;
     world.ca.stop().await;
     world.ca.serve_at("+10d").await;
     let ahead = wait::until("the list of that day", SOON, async || {
@@ -211,6 +219,7 @@ async fn crl_2_and_9_no_list_is_dated_before_the_last_one() {
     assert!(list.number() > ahead.number(), "the number rises");
     assert_eq!(list.this_update(), ahead.this_update(), "and no date goes back");
     assert!(list.next_update() > list.this_update());
+    assert!(names(&list, &valid), "it is revoked, and ends in two hours");
     world.ca.stop().await;
     world.ca.serve_at("+11d").await;
     all_clear(&world.ca, "clock").await;

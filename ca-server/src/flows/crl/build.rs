@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pki_core::ids::IssuerId;
+use pki_core::revocation::succession::Place;
 use pki_core::time::Timestamp;
 use pki_core::x509::crl::{CrlError, CrlHead, CrlKind, CrlScope, CrlTbs, CrlWriter, Mark};
 use store::crls::{self, CrlRecord, Scheduled};
@@ -52,7 +53,7 @@ pub(super) async fn build(ctx: &Context, authority: &Authority, due: Due) -> Res
         authority: authority.clone(),
     };
     ctx.store
-        .scan(async move |tx| {
+        .pass(async move |tx| {
             let issuer = pass.authority.id;
             let covers = revocations::head(tx).await?;
             let mut lasts: BTreeMap<Option<u32>, CrlRecord> = BTreeMap::new();
@@ -110,6 +111,7 @@ struct Sheet {
     delta: Option<CrlWriter>,
     /// What the delta is to.
     base: Scheduled,
+    now: Timestamp,
 }
 
 impl Sheet {
@@ -136,11 +138,12 @@ impl Sheet {
         let full = head(CrlKind::Full { freshest }).begin(usize::try_from(expected).unwrap_or(0)).map_err(unbuilt)?;
         let delta = pass.settings.deltas.then(|| head(CrlKind::Delta { base: base.number }).begin(0));
         let delta = delta.transpose().map_err(unbuilt)?;
-        Ok(Self { record, last, full, delta, base })
+        Ok(Self { record, last, full, delta, base, now: pass.now })
     }
 
     fn push(&mut self, row: &Listed) -> Result<(), FlowError> {
-        if self.last.as_ref().is_some_and(|last| is_over(row, last)) {
+        let scheduled = self.last.as_ref().map(|last| last.scheduled);
+        if scheduled.is_some_and(|last| last.releases(row.not_after, row.number, self.now)) {
             return Ok(());
         }
         let (at, mark) = match &row.standing {
@@ -164,23 +167,12 @@ impl Sheet {
     }
 }
 
-/// Whether a certificate stood on a scheduled list that was made after its end, and may leave (CRL-6).
-pub(super) fn is_over(row: &Listed, last: &CrlRecord) -> bool {
-    row.not_after < last.scheduled.at && row.number <= last.scheduled.covers
-}
-
 impl Pass {
-    /// What will be known of the list. No list is dated before the last one, whatever the clock says, and no number comes
-    /// twice: it is at least the time in seconds (CRL-2), and beyond every mark.
+    /// What will be known of the list; its number is beyond every mark.
     fn record(&self, shard: Option<u32>, last: Option<&CrlRecord>, covers: u64) -> CrlRecord {
-        let this_update = last.map_or(self.now, |last| last.this_update.max(self.now));
-        let seconds = u64::try_from(self.now.unix_seconds()).unwrap_or(0);
-        let before = last.map_or(0, |last| last.number).max(self.floors.get(&shard).copied().unwrap_or(0));
-        let number = seconds.max(before.saturating_add(1));
-        let scheduled = match (self.occasion, last) {
-            (Occasion::Changed | Occasion::Asked, Some(last)) => last.scheduled,
-            _ => Scheduled { number, at: this_update, covers },
-        };
+        let floor = self.floors.get(&shard).copied().unwrap_or(0);
+        let is_scheduled = self.occasion == Occasion::Scheduled;
+        let place = Place::after(last.map(CrlRecord::place).as_ref(), floor, covers, is_scheduled, self.now);
         let mut urls = shard.map_or_else(Vec::new, |_| self.authority.urls(shard));
         let earlier = last.map_or(&[][..], |last| &last.urls).iter().filter(|url| !urls.contains(url));
         let earlier: Vec<String> = earlier.cloned().collect();
@@ -188,13 +180,13 @@ impl Pass {
         CrlRecord {
             issuer: self.authority.id,
             shard,
-            number,
-            this_update,
-            next_update: this_update + self.settings.life,
+            number: place.number,
+            this_update: place.this_update,
+            next_update: place.this_update + self.settings.life,
             entries: 0,
             covers,
             urls,
-            scheduled,
+            scheduled: place.scheduled,
         }
     }
 }

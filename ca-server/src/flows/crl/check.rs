@@ -2,17 +2,17 @@
 //! certificates back to life.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 
 use pki_core::ids::Serial;
 use pki_core::x509::crl::{Crl, CrlError, RawEntry};
 use store::crls::{self, CrlRecord};
-use store::revocations::{self, Standing};
+use store::revocations::{self, Listed, Standing};
 
-use super::build::is_over;
 use super::{Context, FlowError, LONG};
 
 /// As many entries are looked up at once.
-const TOGETHER: usize = 500;
+const TOGETHER: usize = 512;
 
 /// The number is greater, no date goes back, and nothing has vanished that may not. The signature and each entry were
 /// checked when the list was sealed.
@@ -51,7 +51,7 @@ async fn before(ctx: &Context, last: &CrlRecord) -> Result<Option<Crl>, FlowErro
     if let Some(shelved) = ctx.crls.shelf.get(issuer, shard).filter(|shelved| shelved.record.number == number) {
         return Ok(Some(shelved.full.clone()));
     }
-    let lists = ctx.store.scan(async move |tx| Ok::<_, FlowError>(crls::lists(tx, issuer, shard).await?)).await?;
+    let lists = ctx.store.pass(async move |tx| Ok::<_, FlowError>(crls::lists(tx, issuer, shard).await?)).await?;
     let lists = lists.filter(|lists| lists.number == number);
     Ok(lists.and_then(|lists| Crl::from_der(lists.full).ok()))
 }
@@ -83,25 +83,20 @@ fn by_number(one: &RawEntry<'_>, other: &RawEntry<'_>) -> Ordering {
 /// Each has to be released from hold, or past its end and past a scheduled list after that. What changed after `covers`,
 /// while the list was made, is for the next one.
 async fn require_reasons(ctx: &Context, last: &CrlRecord, covers: u64, gone: Vec<Serial>) -> Result<(), FlowError> {
-    let record = last.clone();
-    let without = ctx
+    let (issuer, scheduled, now) = (last.issuer, last.scheduled, ctx.now());
+    let (rows, gone) = ctx
         .store
-        .scan(async move |tx| {
-            for serial in &gone {
-                let row = revocations::find(tx, record.issuer, serial).await?;
-                let may = row.is_some_and(|entry| {
-                    let is_later = entry.number > covers;
-                    let is_released = matches!(entry.change.standing, Standing::Released(_));
-                    is_later || is_released || is_over(&entry.listed(), &record)
-                });
-                if !may {
-                    return Ok::<_, FlowError>(Some(serial.clone()));
-                }
-            }
-            Ok(None)
+        .pass(async move |tx| {
+            let rows = revocations::listed_of(tx, issuer, &gone).await?;
+            Ok::<_, FlowError>((rows, gone.clone()))
         })
         .await?;
-    match without {
+    let may_go = |row: &Listed| {
+        let is_released = matches!(row.standing, Standing::Released(_));
+        row.number > covers || is_released || scheduled.releases(row.not_after, row.number, now)
+    };
+    let reasons: HashSet<Serial> = rows.into_iter().filter(may_go).map(|row| row.serial).collect();
+    match gone.iter().find(|serial| !reasons.contains(serial)) {
         Some(serial) => Err(refused(
             last,
             &format!(

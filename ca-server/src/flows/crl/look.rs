@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use pki_core::ids::IssuerId;
+use pki_core::revocation::succession::AHEAD;
 use pki_core::x509::crl::{Crl, CrlError};
 use store::crls::{self, CrlRecord, Lists};
 use store::revocations;
@@ -12,9 +12,6 @@ use store::revocations;
 use super::authority::{self, Living};
 use super::{Context, Due, FlowError, LONG, Occasion, Published, marks, report, settle, shelve};
 use crate::telemetry::crl::Part;
-
-/// How far ahead of this clock a list may be dated before that is told: clocks of replicas differ a little.
-const AHEAD: Duration = Duration::from_secs(60);
 
 /// Up to which revocation nothing of an issuer waits for a list, though no list covers it: all of it was another issuer's.
 /// The list of a former issuer is made once a day, and the next look need not go through what this one went through.
@@ -27,6 +24,11 @@ impl Quiet {
     fn after(&self, list: &CrlRecord, head: u64) -> u64 {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&list.issuer).copied();
         known.filter(|(number, seen)| *number == list.number && *seen <= head).map_or(list.covers, |(_, seen)| seen)
+    }
+
+    /// Numbers mean something else from now on.
+    pub(super) fn forget(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     fn remember(&self, list: &CrlRecord, head: u64) {
@@ -111,7 +113,7 @@ enum Fetched {
 /// Puts on the shelf what the database has.
 async fn fetch(ctx: &Context, record: &CrlRecord) -> Result<Fetched, FlowError> {
     let (issuer, shard) = (record.issuer, record.shard);
-    let Some(lists) = ctx.store.scan(async move |tx| Ok::<_, FlowError>(crls::lists(tx, issuer, shard).await?)).await?
+    let Some(lists) = ctx.store.pass(async move |tx| Ok::<_, FlowError>(crls::lists(tx, issuer, shard).await?)).await?
     else {
         return Ok(Fetched::Served);
     };
@@ -167,7 +169,7 @@ async fn due_of(ctx: &Context, issuer: IssuerId, own: &[&CrlRecord], head: u64) 
     let (now, settings) = (ctx.now(), &ctx.crls.settings);
     let is_there = |shard: u32| own.iter().any(|record| record.shard == Some(shard));
     let wanted = if issuer == ctx.issuing.id { settings.shards } else { 0 };
-    let is_over = own.iter().any(|record| now >= record.scheduled.at + settings.period);
+    let is_over = own.iter().any(|record| record.scheduled.is_over(settings.period, now));
     let complete = own.iter().find(|record| record.shard.is_none());
     let Some(complete) = complete.filter(|_| !is_over && (0..wanted).all(is_there)) else {
         return Ok(Some(Occasion::Scheduled));

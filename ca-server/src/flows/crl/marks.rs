@@ -2,9 +2,9 @@
 //! restored from an old backup: it is noticed, and numbers go on beyond the marks.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pki_core::ids::IssuerId;
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,7 @@ use store::revocations;
 
 use super::trouble::append;
 use super::{Context, FlowError};
+use crate::flows::denied;
 use crate::flows::record::{With, event};
 use crate::telemetry::crl::Part;
 
@@ -25,6 +26,8 @@ const REVOCATIONS: &str = "revocation";
 pub struct Marks {
     path: PathBuf,
     values: Mutex<Values>,
+    /// One writes the file at a time, the newest last.
+    writing: tokio::sync::Mutex<()>,
     /// Whether the log and the audit log tell already that the database is behind.
     is_told: AtomicBool,
 }
@@ -65,42 +68,54 @@ impl Marks {
             }
         };
         let values = Values { marks: values, is_owed: false };
-        Ok(Self { path, values: Mutex::new(values), is_told: AtomicBool::new(false) })
+        Ok(Self {
+            path,
+            values: Mutex::new(values),
+            writing: tokio::sync::Mutex::default(),
+            is_told: AtomicBool::new(false),
+        })
     }
 
     /// Remembers numbers before they can be forgotten elsewhere. What could not be written is written the next time.
-    pub(super) fn raise(&self, numbers: impl IntoIterator<Item = (String, u64)>) -> Result<(), String> {
-        let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) async fn raise(&self, numbers: impl IntoIterator<Item = (String, u64)>) -> Result<(), String> {
+        self.take_in(numbers);
+        let _writing = self.writing.lock().await;
+        let Some(owed) = self.owed() else { return Ok(()) };
+        let (path, marks) = (self.path.clone(), owed.clone());
+        let written = tokio::task::spawn_blocking(move || write(&path, marks)).await;
+        written.unwrap_or_else(|_| Err("the thread that writes the high-water marks ended".to_owned()))?;
+        let mut values = self.lock();
+        values.is_owed = values.marks != owed;
+        Ok(())
+    }
+
+    fn take_in(&self, numbers: impl IntoIterator<Item = (String, u64)>) {
+        let mut values = self.lock();
         for (name, number) in numbers {
             if values.marks.get(&name).is_none_or(|mark| *mark < number) {
                 values.marks.insert(name, number);
                 values.is_owed = true;
             }
         }
-        if !values.is_owed {
-            return Ok(());
-        }
-        let document = Document { version: 1, marks: values.marks.clone() };
-        let text = serde_json::to_vec_pretty(&document).map_err(|error| error.to_string())?;
-        let path = &self.path;
-        durable::write(path, &text, 0o600, Existing::Replace).map_err(|error| {
-            format!(
-                "cannot write the high-water marks in {}: {error}; check the space and the rights on that folder",
-                path.display()
-            )
-        })?;
-        values.is_owed = false;
-        Ok(())
+    }
+
+    fn owed(&self) -> Option<BTreeMap<String, u64>> {
+        let values = self.lock();
+        values.is_owed.then(|| values.marks.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Values> {
+        self.values.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is marked now.
     pub(super) fn known(&self) -> Known {
-        Known(self.values.lock().unwrap_or_else(PoisonError::into_inner).marks.clone())
+        Known(self.lock().marks.clone())
     }
 
     /// The marks of an issuer's lists.
     pub(super) fn of(&self, issuer: IssuerId) -> BTreeMap<Option<u32>, u64> {
-        let values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
+        let values = self.lock();
         let complete = scope(issuer, None);
         let of = |(name, number): (&String, &u64)| match name.strip_prefix(&complete)? {
             "" => Some((None, *number)),
@@ -108,6 +123,16 @@ impl Marks {
         };
         values.marks.iter().filter_map(of).collect()
     }
+}
+
+fn write(path: &Path, marks: BTreeMap<String, u64>) -> Result<(), String> {
+    let text = serde_json::to_vec_pretty(&Document { version: 1, marks }).map_err(|error| error.to_string())?;
+    durable::write(path, &text, 0o600, Existing::Replace).map_err(|error| {
+        format!(
+            "cannot write the high-water marks in {}: {error}; check the space and the rights on that folder",
+            path.display()
+        )
+    })
 }
 
 /// What was marked before the database was read: whoever publishes meanwhile raises the marks beyond what was read.
@@ -156,7 +181,12 @@ pub(super) async fn hold_against(
     }
     let head = if mark > head {
         let by = mark.saturating_sub(head).saturating_add(1);
-        ctx.store.write(async move |tx| Ok::<_, FlowError>(revocations::advance(tx, by).await?)).await?
+        let head = ctx.store.write(async move |tx| Ok::<_, FlowError>(revocations::advance(tx, by).await?)).await?;
+        // numbers that were seen here may have been given again before this jump
+        ctx.crls.quiet.forget();
+        ctx.denied.forget();
+        denied::after_commit(ctx).await;
+        head
     } else {
         head
     };
@@ -179,7 +209,7 @@ async fn tell(ctx: &Context, known: u64, marked: u64) {
 }
 
 async fn note(ctx: &Context, head: u64, behind: Vec<IssuerId>) -> Result<Standing, FlowError> {
-    let noted = ctx.crls.marks.raise([(REVOCATIONS.to_owned(), head)]);
+    let noted = ctx.crls.marks.raise([(REVOCATIONS.to_owned(), head)]).await;
     super::report(ctx, Part::Marks, None, noted).await;
     Ok(Standing { head, behind })
 }

@@ -1,4 +1,5 @@
-//! Revocation: who may revoke what and with which reason, what a set of certificates is, and who is denied since.
+//! Revocation: who may revoke what and with which reason, what a set of certificates is, who is denied since, and
+//! how revocation lists follow each other.
 
 mod authorise;
 pub mod denied;
@@ -6,6 +7,7 @@ mod reason;
 pub mod reference;
 pub mod selection;
 mod step;
+pub mod succession;
 
 pub use authorise::{Revoker, authorise};
 pub use reason::Reason;

@@ -15,7 +15,7 @@ use pki_core::revocation::Reason;
 use pki_core::time::Timestamp;
 
 use crate::error::StoreError;
-use crate::sql::renumber;
+use crate::sql::{padded, renumber, repeated};
 use crate::tx::Tx;
 use crate::value::{Fields, Row, Value};
 pub use feed::{Event, since};
@@ -211,6 +211,18 @@ fn listed(row: Row) -> Result<Listed, StoreError> {
     let serial = Serial::from_octets(&serial).map_err(|_| fields.corrupt("its serial number is none"))?;
     let shard = fields.u32()?;
     Ok(Listed { number, serial, shard, standing: standing(&mut fields)?, not_after: fields.time()? })
+}
+
+/// What lists need of these certificates of an issuer; of those that were never revoked nothing.
+pub async fn listed_of(tx: &mut Tx<'_>, issuer: IssuerId, serials: &[Serial]) -> Result<Vec<Listed>, StoreError> {
+    let mut sql = "SELECT number, serial, shard, state, revoked_at, reason, not_after FROM revocation \
+                   WHERE issuer_id = $1 AND serial IN ("
+        .to_owned();
+    renumber(&mut sql, &repeated("$1", serials.len()), 1);
+    sql.push(')');
+    let keys = padded(serials).map(|serial| Value::Bytes(Some(key(serial).to_vec().into())));
+    let values: Vec<Value<'_>> = std::iter::once(Value::text(issuer)).chain(keys).collect();
+    tx.rows(sql, &values).await?.into_iter().map(listed).collect()
 }
 
 /// The shards of an issuer in which something changed after `number`; none where nothing did.

@@ -1,5 +1,7 @@
 //! What is revoked and denied, and its numbering.
 
+use std::collections::BTreeSet;
+
 use pki_core::ids::{IssuerId, Serial};
 use pki_core::issuance::record::{CertificateRecord, CertificateState, Revocation};
 use pki_core::revocation::Reason;
@@ -108,6 +110,12 @@ async fn lists_come_by_serial_number(store: &Store) {
     assert_eq!(page(None, 2).await, serials[..2]);
     assert_eq!(page("80".parse().ok(), 2).await, serials[3..5]);
     assert_eq!(page(serials[5].parse().ok(), 2).await, [""; 0]);
+    let listed = async |serials: &[&str]| {
+        let serials: Vec<Serial> = serials.iter().map(|serial| serial.parse().unwrap()).collect();
+        let some = read(store, async move |tx| revocations::listed_of(tx, mine, &serials).await).await;
+        some.into_iter().map(|entry| entry.serial.to_string()).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(listed(&["0200", "10", "7f", "55"]).await, ["0200", "7f"].map(str::to_owned).into(), "not the other's");
 }
 
 async fn the_first_list_of_each_is_remembered(store: &Store) {

@@ -93,6 +93,16 @@ impl Sqlite {
         self.readers.scan(body, limit).await
     }
 
+    /// A scan that waits for no other.
+    pub(crate) async fn pass<T, E, F>(&self, body: F, limit: Duration) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: AsyncFn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        self.readers.pass(body, limit).await
+    }
+
     /// Finishes what was handed in, moves the log into the file and closes it.
     pub(crate) async fn close(&self) {
         self.readers.close();
@@ -289,11 +299,29 @@ mod tests {
         assert!(run(&connection, "SELECT $3", &[1_i64.into()], Want::All).is_err());
     }
 
+    const ENDLESS: &str = "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n";
+
+    /// Fails when somebody's searches hold up what the program has to do.
+    #[tokio::test]
+    async fn a_pass_waits_for_no_search() {
+        let folder = tempfile::tempdir().unwrap();
+        let sqlite = Sqlite::open(&folder.path().join("test.db"), Duration::ZERO).unwrap();
+        let search = || sqlite.scan(async |tx: &mut Tx<'_>| tx.row(ENDLESS, &[]).await, Duration::from_secs(2));
+        let pass = async {
+            tokio::task::yield_now().await;
+            sqlite.pass(async |tx: &mut Tx<'_>| tx.row("SELECT 1", &[]).await, Duration::from_secs(2)).await
+        };
+        tokio::select! {
+            biased;
+            searched = async { tokio::join!(search(), search(), search()) } => panic!("{searched:?} came first"),
+            passed = pass => assert!(passed.unwrap().is_some()),
+        }
+    }
+
     #[tokio::test]
     async fn a_scan_that_takes_too_long_is_stopped() {
         let folder = tempfile::tempdir().unwrap();
         let sqlite = Sqlite::open(&folder.path().join("test.db"), Duration::ZERO).unwrap();
-        const ENDLESS: &str = "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n";
         let outcome = sqlite.scan(async |tx: &mut Tx<'_>| tx.row(ENDLESS, &[]).await, Duration::from_millis(20)).await;
         assert_eq!(outcome, Err(StoreError::TooSlow));
         // the connection goes back without its limit

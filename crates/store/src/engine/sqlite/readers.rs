@@ -68,6 +68,16 @@ impl Readers {
         F: AsyncFn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
     {
         let _permit = self.0.scans.acquire().await.map_err(|_| StoreError::Closed)?;
+        self.pass(body, limit).await
+    }
+
+    /// A scan that waits for no other.
+    pub(crate) async fn pass<T, E, F>(&self, body: F, limit: Duration) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: AsyncFn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+    {
         let pool = Arc::clone(&self.0);
         let scan = move || -> Result<T, E> {
             let mut reader = pool.begin()?;
