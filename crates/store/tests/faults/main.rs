@@ -10,3 +10,4 @@ mod postgres;
 mod proxy;
 mod schema;
 mod servers;
+mod upgrades;
