@@ -1,6 +1,5 @@
 //! A real `ca-server` in a folder of its own.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -43,8 +42,8 @@ impl Ca {
     }
 
     /// Makes a CA on a PostgreSQL database of its own, and starts it.
-    pub async fn start_on_postgres(profiles: &[Profile]) -> Self {
-        let mut ca = Self::init_with(profiles, &["--database", &Postgres::shared().new_database()]).await;
+    pub async fn start_on_postgres() -> Self {
+        let mut ca = Self::init_on_postgres(&[]).await;
         ca.serve().await;
         ca
     }
@@ -62,38 +61,17 @@ impl Ca {
 
     /// Makes a CA with further options of `init`.
     pub async fn init_with(profiles: &[Profile], options: &[&str]) -> Self {
-        let ca = Self { process: None, folder: Folder::new(), ports: [Port::take(), Port::take(), Port::take()] };
-        write(&ca.passphrase_file(), PASSPHRASE, 0o600);
+        let ca = Self::empty();
         run(ca.init_command().args(options)).await.success();
         ca.set_own_addresses();
         profiles.iter().for_each(|profile| profile.write_into(&ca));
         ca
     }
 
-    /// Another server of the same CA, with a copy of its folder and listeners of its own; it shares the external address
-    /// and, if that is PostgreSQL, the database.
-    pub fn replica_of(first: &Self) -> Self {
+    /// A place for a CA: no folder of it yet, but ports and the passphrase.
+    pub(crate) fn empty() -> Self {
         let ca = Self { process: None, folder: Folder::new(), ports: [Port::take(), Port::take(), Port::take()] };
         write(&ca.passphrase_file(), PASSPHRASE, 0o600);
-        for (path, content) in snapshot(&first.dir()) {
-            let copy = ca.dir().join(path.strip_prefix(first.dir()).unwrap());
-            std::fs::create_dir_all(copy.parent().unwrap()).unwrap();
-            write(&copy, content, std::fs::metadata(&path).unwrap().permissions().mode() & 0o777);
-        }
-        ca.configure(|config| ca.set_listeners(config));
-        ca
-    }
-
-    /// A replica of a CA that has none of its keys and answers relying parties only, on the same PostgreSQL database.
-    pub fn responder_of(first: &Self) -> Self {
-        let ca = Self::replica_of(first);
-        std::fs::remove_dir_all(ca.dir().join("keys")).unwrap();
-        std::fs::remove_dir_all(ca.dir().join("policies")).unwrap();
-        std::fs::remove_file(ca.passphrase_file()).unwrap();
-        ca.configure(|config| {
-            let role = toml::Table::from_iter([("role".to_owned(), "responder".into())]);
-            config.insert("replica".to_owned(), role.into());
-        });
         ca
     }
 
@@ -133,7 +111,7 @@ impl Ca {
         self.configure(|config| self.set_addresses(config));
     }
 
-    fn set_listeners(&self, config: &mut toml::Table) {
+    pub(crate) fn set_listeners(&self, config: &mut toml::Table) {
         let [main, public, operations] = &self.ports;
         for (key, port) in [("main", main), ("public", public), ("operations", operations)] {
             config["listen"][key] = port.address().into();

@@ -1,7 +1,8 @@
 //! Whole-system tests: the real programs with real clients and services.
 //!
 //! This library starts things and stops them again; what must hold is said in `tests/tests/*.rs`. [`world`] puts a CA
-//! and its agents together; [`nginx`], [`rabbitmq`] and [`dns`] are the services; [`https`] and [`amqp`] are their clients.
+//! and its agents together, [`replicas`] several servers of one CA; [`nginx`], [`rabbitmq`] and [`dns`] are the services;
+//! [`https`] and [`amqp`] are their clients.
 //! Everything lives in temporary folders and on ports that the kernel chose, waits for states, and never sleeps for luck.
 #![allow(
     clippy::unwrap_used,
@@ -30,6 +31,7 @@ mod postgres;
 pub mod process;
 pub mod programs;
 pub mod rabbitmq;
+pub mod replicas;
 pub mod rows;
 pub mod site;
 pub mod tls_alpn;

@@ -132,7 +132,7 @@ async fn a_restart_keeps_the_cas_own_certificate_unless_it_has_ended() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_is_the_same_on_postgresql() {
-    let mut ca = Ca::start_on_postgres(&[]).await;
+    let mut ca = Ca::start_on_postgres().await;
     let token = ca.device_add("gw-1", "gateway", &["gw-1.site.test"]).await;
     ca.stop().await;
     ca.serve_with_failpoint("ca.issue.after_sign").await;

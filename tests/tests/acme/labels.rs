@@ -71,8 +71,7 @@ async fn a_label_counts_from_the_next_decision_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_label_counts_from_the_next_decision_on_at_every_server() {
     let (ca, one) = ca(&["--database", &new_database().await]).await;
-    let mut second = Ca::replica_of(&ca);
-    second.serve().await;
+    let second = Ca::start_replica_of(&ca).await;
     label_counts_at(&ca, &[one, Client::of(&second).await]).await;
 }
 
@@ -269,7 +268,6 @@ async fn of_many_at_once_one_gets_the_last_place() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_many_at_once_at_two_servers_one_gets_the_last_place() {
     let (ca, one) = ca(&["--database", &new_database().await]).await;
-    let mut second = Ca::replica_of(&ca);
-    second.serve().await;
+    let second = Ca::start_replica_of(&ca).await;
     one_of_many_gets_the_last_place(&ca, &[one, Client::of(&second).await]).await;
 }

@@ -21,8 +21,7 @@ async fn non_5_and_6_two_servers_on_one_database_are_one_ca() {
     let (mut account, name) = (world.account().await, fresh_name());
     must_verify(&world.ca, &world.issue(&account, &[&name]).await.chain);
 
-    let mut second = Ca::replica_of(&world.ca);
-    second.serve().await;
+    let second = Ca::start_replica_of(&world.ca).await;
     let (one, two) = (Client::of(&world.ca).await, Client::of(&second).await);
     assert_eq!(one.directory, two.directory, "one external address");
 
@@ -82,8 +81,7 @@ async fn non_5_and_6_two_servers_on_one_database_are_one_ca() {
 async fn a_change_at_one_server_is_seen_by_the_next_request_at_the_other() {
     let database = new_database().await;
     let world = World::start(&["--open-acme", "--database", &database]).await;
-    let mut second = Ca::replica_of(&world.ca);
-    second.serve().await;
+    let second = Ca::start_replica_of(&world.ca).await;
     let (one, two) = (Client::of(&world.ca).await, Client::of(&second).await);
     let mut account = world.account().await;
     for client in [&one, &two, &one, &two] {

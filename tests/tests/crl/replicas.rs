@@ -1,8 +1,7 @@
 //! Several servers on one PostgreSQL: one of them publishes, all of them serve.
 
-use std::sync::Arc;
-
 use nix::sys::signal::Signal;
+use serde_json::Value;
 use tests::acme_raw::Client;
 use tests::ca::Ca;
 use tests::wait;
@@ -10,83 +9,87 @@ use tests::wait;
 use crate::gateways::Gateway;
 use crate::world::{SOON, alarm, all_clear, curl, issuing, list_of, metric, names, publications, published, url};
 
+/// Two servers on one database, the complete list that both have, and a device that gets its certificates at the first.
+struct Pair {
+    one: Ca,
+    two: Ca,
+    complete: String,
+    gateway: Gateway,
+}
+
+impl Pair {
+    async fn start() -> Self {
+        let (one, two) = Ca::start_two_on_postgres().await;
+        published(&one).await;
+        let gateway = Gateway::enrol(&one, &Client::of(&one).await, "gw-1").await;
+        Self { complete: format!("{}.crl", issuing(&one)), one, two, gateway }
+    }
+
+    async fn stop(mut self) {
+        self.one.stop().await;
+        self.two.stop().await;
+    }
+}
+
 /// Fails when two servers make a list of one revocation each, when a number comes twice or falls, or when a server that
 /// was stopped in the middle goes back to what it knew.
 #[tokio::test(flavor = "multi_thread")]
 async fn crl_2_and_9_of_two_servers_one_publishes_and_none_goes_back() {
-    let mut one = Ca::start_on_postgres(&[]).await;
-    let mut two = Ca::replica_of(&one);
-    two.serve().await;
-    published(&one).await;
-    let complete = format!("{}.crl", issuing(&one));
-    let gateway = Gateway::enrol(&one, &Client::of(&one).await, "gw-1").await;
-    let mut last = list_of(&two, &complete).await;
+    let pair = Pair::start().await;
+    let Pair { one, two, complete, gateway } = &pair;
+    let mut last = list_of(two, complete).await;
     for turn in 0..6 {
         let leaf = gateway.issue().await;
-        let (by, other) = if turn % 2 == 0 { (&one, &two) } else { (&two, &one) };
+        let (by, other) = if turn % 2 == 0 { (one, two) } else { (two, one) };
         if turn >= 4 {
             other.signal(Signal::SIGSTOP);
         }
         by.command(&["cert", "revoke", &leaf.serial, "--reason", "superseded"]).await.success();
         wait::until_true("the list of its own server", SOON, async || {
-            names(&list_of(by, &complete).await, &leaf.serial)
+            names(&list_of(by, complete).await, &leaf.serial)
         })
         .await;
         if turn >= 4 {
             other.signal(Signal::SIGCONT);
         }
         let newest = wait::until("the list of the other server", SOON, async || {
-            let list = list_of(other, &complete).await;
+            let list = list_of(other, complete).await;
             assert!(list.number() >= last.number() && list.this_update() >= last.this_update(), "it went back");
             Some(list).filter(|list| names(list, &leaf.serial))
         })
         .await;
-        assert_eq!(newest.der(), list_of(by, &complete).await.der(), "one list for both");
+        assert_eq!(newest.der(), list_of(by, complete).await.der(), "one list for both");
         last = newest;
     }
-    let told = publications(&one).await;
-    let numbers: Vec<u64> =
-        told.iter().map(|event| event["details"]["number"].as_str().unwrap().parse().unwrap()).collect();
-    assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "each number once, rising: {numbers:?}");
+    let told = publications(one).await;
+    let numbers = rising_numbers(&told);
     let changed = told.iter().filter(|event| event["details"]["occasion"] == "changed").count();
     assert_eq!(changed, 6, "a list for each revocation, and no second one: {numbers:?}");
     let mut counted = 0.0;
-    for ca in [&one, &two] {
+    for ca in [one, two] {
         counted += metric(ca, "pilotlight_crl_publications_total{occasion=\"changed\"}").await;
     }
     assert!((counted - 6.0).abs() < 0.5, "{counted}");
-    one.stop().await;
-    two.stop().await;
+    pair.stop().await;
 }
 
 /// Both are asked to publish at the same time, again and again: whoever is late finds another number in the place. Fails
 /// when two lists get one number, or when somebody is told of a failure.
 #[tokio::test(flavor = "multi_thread")]
 async fn crl_2_publishing_at_both_servers_at_once_gives_each_number_once() {
-    let one = Arc::new(Ca::start_on_postgres(&[]).await);
-    let mut two = Ca::replica_of(&one);
-    two.serve().await;
-    published(&one).await;
-    let two = Arc::new(two);
-    let before = publications(&one).await.len();
+    let Pair { one, two, complete, .. } = &Pair::start().await;
+    let before = publications(one).await.len();
     for _ in 0..5 {
-        let asked = [&one, &two].map(|ca| {
-            let ca = Arc::clone(ca);
-            tokio::spawn(async move { ca.command(&["crl", "publish"]).await })
-        });
-        for ran in asked {
-            ran.await.unwrap().success();
-        }
+        let (a, b) = tokio::join!(one.command(&["crl", "publish"]), two.command(&["crl", "publish"]));
+        a.success();
+        b.success();
     }
-    let complete = format!("{}.crl", issuing(&one));
-    let told = publications(&one).await;
+    let told = publications(one).await;
     assert!((5..=10).contains(&(told.len() - before)), "{:#?}", &told[before..]);
-    let numbers: Vec<u64> =
-        told.iter().map(|event| event["details"]["number"].as_str().unwrap().parse().unwrap()).collect();
-    assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "{numbers:?}");
+    let numbers = rising_numbers(&told);
     let newest = *numbers.last().unwrap();
-    for ca in [&one, &two] {
-        wait::until_true("the newest list", SOON, async || list_of(ca, &complete).await.number() == newest).await;
+    for ca in [one, two] {
+        wait::until_true("the newest list", SOON, async || list_of(ca, complete).await.number() == newest).await;
         assert!(!ca.log().contains("revocation lists are not published"), "{}", ca.log());
     }
 }
@@ -96,12 +99,8 @@ async fn crl_2_publishing_at_both_servers_at_once_gives_each_number_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn crl_9_what_another_server_published_waits_nowhere() {
     const WAITING: &str = "pilotlight_crl_waiting_since_seconds";
-    let mut one = Ca::start_on_postgres(&[]).await;
-    let mut two = Ca::replica_of(&one);
-    two.serve().await;
-    published(&one).await;
-    let complete = format!("{}.crl", issuing(&one));
-    let gateway = Gateway::enrol(&one, &Client::of(&one).await, "gw-1").await;
+    let pair = Pair::start().await;
+    let Pair { one, two, complete, gateway } = &pair;
     let mut has_seen = false;
     for _ in 0..10 {
         let leaf = gateway.issue().await;
@@ -109,52 +108,46 @@ async fn crl_9_what_another_server_published_waits_nowhere() {
         // mostly before it publishes
         one.signal(Signal::SIGSTOP);
         let seen = wait::until("the other server to see it", SOON, async || {
-            let is_listed = names(&list_of(&two, &complete).await, &leaf.serial);
-            let waits = metric(&two, WAITING).await > 0.0;
+            let is_listed = names(&list_of(two, complete).await, &leaf.serial);
+            let waits = metric(two, WAITING).await > 0.0;
             (waits || is_listed).then_some(waits && !is_listed)
         })
         .await;
         one.signal(Signal::SIGCONT);
         has_seen |= seen;
-        wait::until_true("the list", SOON, async || names(&list_of(&two, &complete).await, &leaf.serial)).await;
-        for ca in [&one, &two] {
+        wait::until_true("the list", SOON, async || names(&list_of(two, complete).await, &leaf.serial)).await;
+        for ca in [one, two] {
             wait::until_true("nothing to wait", SOON, async || metric(ca, WAITING).await == 0.0).await;
         }
     }
     assert!(has_seen, "the other server never saw one wait");
-    one.stop().await;
-    two.stop().await;
+    pair.stop().await;
 }
 
 /// Fails when the alarm of a server that could not publish outlasts the publication by another server.
 #[tokio::test(flavor = "multi_thread")]
 async fn crl_9_and_12_the_alarm_ends_when_another_server_has_published() {
-    let mut one = Ca::start_on_postgres(&[]).await;
-    let mut two = Ca::replica_of(&one);
-    two.serve().await;
-    published(&one).await;
-    let gateway = Gateway::enrol(&one, &Client::of(&one).await, "gw-1").await;
-    let (leaf, complete, issuer) = (gateway.issue().await, format!("{}.crl", issuing(&one)), issuing(&one));
+    let pair = Pair::start().await;
+    let Pair { one, two, complete, gateway } = &pair;
+    let (leaf, issuer) = (gateway.issue().await, issuing(one));
     one.command(&["cert", "revoke", &leaf.serial]).await.success();
-    wait::until_true("the list", SOON, async || names(&list_of(&one, &complete).await, &leaf.serial)).await;
+    wait::until_true("the list", SOON, async || names(&list_of(one, complete).await, &leaf.serial)).await;
     // an entry that vanishes without a reason is not published
     one.query("UPDATE revocation SET issuer_id = '00000000000000000000000000000000'").await;
     assert_eq!(one.command(&["crl", "publish"]).await.code, 1);
-    alarm(&one, "publish", "would vanish from it without a reason").await;
+    alarm(one, "publish", "would vanish from it without a reason").await;
     one.query(&format!("UPDATE revocation SET issuer_id = '{issuer}'")).await;
     two.command(&["crl", "publish"]).await.success();
-    all_clear(&one, "publish").await;
-    one.stop().await;
-    two.stop().await;
+    all_clear(one, "publish").await;
+    pair.stop().await;
 }
 
 /// A server without the CA's key serves the lists that the others made, and follows them: leaves may name it.
 #[tokio::test(flavor = "multi_thread")]
 async fn crl_10_a_server_without_keys_serves_the_lists_of_the_others() {
-    let mut ca = Ca::start_on_postgres(&[]).await;
+    let mut ca = Ca::start_on_postgres().await;
     published(&ca).await;
-    let mut responder = Ca::responder_of(&ca);
-    responder.serve().await;
+    let mut responder = Ca::start_responder_of(&ca).await;
     let complete = format!("{}.crl", issuing(&ca));
     let gateway = Gateway::enrol(&ca, &Client::of(&ca).await, "gw-1").await;
     let leaf = gateway.issue().await;
@@ -169,4 +162,12 @@ async fn crl_10_a_server_without_keys_serves_the_lists_of_the_others() {
     ca.stop().await;
     assert_eq!(curl(&[&url(&responder, &complete)]).await.status, 200, "it goes on without the others");
     responder.stop().await;
+}
+
+/// The numbers of lists in the order of their publication, of which none came twice and none fell.
+fn rising_numbers(told: &[Value]) -> Vec<u64> {
+    let numbers = told.iter().map(|event| event["details"]["number"].as_str().unwrap().parse().unwrap());
+    let numbers: Vec<u64> = numbers.collect();
+    assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "each number once, rising: {numbers:?}");
+    numbers
 }

@@ -16,7 +16,7 @@ const TRY_LATER: u8 = 3;
 /// learns of revocations; while nobody can sign for it, it says so. Fails when it needs a key, or answers without.
 #[tokio::test(flavor = "multi_thread")]
 async fn ocs_7_and_15_a_replica_without_keys_answers() {
-    let mut world = World::of(Ca::start_on_postgres(&[]).await).await;
+    let mut world = World::of(Ca::start_on_postgres().await).await;
     let question = request(&[world.id(&world.serial())], &[]);
     let mut responder = Ca::responder_of(&world.ca);
     assert!(!responder.dir().join("keys").exists());
@@ -63,7 +63,7 @@ async fn ocs_7_and_15_a_replica_without_keys_answers() {
 /// answered again; what is kept is given meanwhile.
 #[tokio::test(flavor = "multi_thread")]
 async fn ocs_15_while_the_database_is_away_clients_are_told_to_come_back() {
-    let world = World::of(Ca::start_on_postgres(&[]).await).await;
+    let world = World::of(Ca::start_on_postgres().await).await;
     let question = request(&[world.id(&world.serial())], &[]);
     let kept = world.get(&question).await;
     assert_eq!(kept.read().told()[0].status, Status::Good);
@@ -154,9 +154,8 @@ async fn ocs_14_ended_certificates_are_told_with_an_archive_cutoff() {
 /// OCS-5: a certificate that is recorded and not signed does not exist for anybody who asks.
 #[tokio::test(flavor = "multi_thread")]
 async fn ocs_5_a_planned_certificate_is_unknown() {
-    let mut world = World::of(Ca::start_on_postgres(&[]).await).await;
-    let mut responder = Ca::responder_of(&world.ca);
-    responder.serve().await;
+    let mut world = World::of(Ca::start_on_postgres().await).await;
+    let responder = Ca::start_responder_of(&world.ca).await;
     world.ca.stop().await;
     world.ca.serve_with_failpoint("ca.issue.after_record").await;
     let agent = tests::agent::Agent::new();

@@ -55,10 +55,9 @@ async fn ocs_11_answers_say_what_the_list_says() {
 /// OCS-11 and OCS-12: fails when another server goes on with an answer that it has kept, or does not follow back and forth.
 #[tokio::test(flavor = "multi_thread")]
 async fn ocs_11_and_12_every_server_follows_a_hold_and_its_release() {
-    let world = World::of(Ca::start_on_postgres(&[]).await).await;
-    let (mut full, mut responder) = (Ca::replica_of(&world.ca), Ca::responder_of(&world.ca));
-    full.serve().await;
-    responder.serve().await;
+    let world = World::of(Ca::start_on_postgres().await).await;
+    let mut full = Ca::start_replica_of(&world.ca).await;
+    let mut responder = Ca::start_responder_of(&world.ca).await;
     let question = request(&[world.id(&world.serial())], &[]);
     let all = [&world.ca, &full, &responder];
     let everywhere = async |what: &str, is_so: fn(Status) -> bool| {

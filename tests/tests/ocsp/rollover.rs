@@ -22,7 +22,7 @@ const SECOND: &str = "0123456789abcdef0123456789abcdef";
 /// under the other's name.
 #[tokio::test(flavor = "multi_thread")]
 async fn ocs_5_6_and_7_a_former_key_is_answered_for_while_its_leaves_live() {
-    let mut world = World::of(Ca::start_on_postgres(&[]).await).await;
+    let mut world = World::of(Ca::start_on_postgres().await).await;
     let (former, old_leaf) = (world.issuer(), world.leaf());
     let old_serial = world.serial();
     let config = std::fs::read_to_string(world.ca.dir().join("ca-server.toml")).unwrap();
@@ -55,8 +55,7 @@ async fn ocs_5_6_and_7_a_former_key_is_answered_for_while_its_leaves_live() {
     let expected = tests::certificate::chain(&former);
     assert_eq!((fetched.status, &*fetched.body), (200, &*expected[0]), "where its leaves say that it is");
 
-    let mut responder = Ca::responder_of(&world.ca);
-    responder.serve().await;
+    let mut responder = Ca::start_responder_of(&world.ca).await;
     let address = responder.public_address();
     let said = async || post(&address, &old_question).await;
     wait::until_true("the former key's word", 30, async || said().await.body.len() > 5).await;

@@ -15,10 +15,7 @@ const AT_ONCE: usize = 4;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_certificate_escapes_a_revocation_at_another_server() {
-    let mut one = Ca::init_on_postgres(&[]).await;
-    one.serve().await;
-    let mut two = Ca::replica_of(&one);
-    two.serve().await;
+    let (one, two) = Ca::start_two_on_postgres().await;
     let client = Client::of(&one).await;
     for turn in 0..4 {
         let gateway = Arc::new(Gateway::enrol(&one, &client, &format!("gw-{turn}")).await);
