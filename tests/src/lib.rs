@@ -2,7 +2,7 @@
 //!
 //! This library starts things and stops them again; what must hold is said in `tests/tests/*.rs`. [`world`] puts a CA
 //! and its agents together, [`replicas`] several servers of one CA; [`nginx`], [`rabbitmq`] and [`dns`] are the services;
-//! [`https`] and [`amqp`] are their clients.
+//! [`https`] and [`amqp`] are their clients, and [`http`] asks once.
 //! Everything lives in temporary folders and on ports that the kernel chose, waits for states, and never sleeps for luck.
 #![allow(
     clippy::unwrap_used,
@@ -22,6 +22,7 @@ pub mod conformance;
 pub mod disk;
 pub mod dns;
 pub mod folders;
+pub mod http;
 pub mod https;
 pub mod manual;
 pub mod nginx;

@@ -3,10 +3,11 @@
 use pki_core::x509::crl::Crl;
 use tests::ca::Ca;
 use tests::folders::write;
+use tests::http::curl;
 use tests::wait;
 
 use crate::programs::{path, webpki};
-use crate::world::{SOON, World, curl, leaf_urls, names, scope_urls, set_addresses};
+use crate::world::{SOON, World, leaf_urls, names, scope_urls, set_addresses};
 
 /// Fails when a list does not name every address that a leaf carries for it, or forgets one that was given before: rustls
 /// would find no list for such leaves, and openssl none in its scope.

@@ -1,8 +1,9 @@
 //! Power cuts in the middle of a publication.
 
+use tests::http::curl;
 use tests::wait;
 
-use crate::world::{SOON, World, copy_of, curl, names, publications};
+use crate::world::{SOON, World, copy_of, names, publications};
 
 /// Fails when a revocation is on no list after a cut before or after the list was stored, when a number comes twice, or when
 /// the folder keeps the old one.

@@ -5,10 +5,11 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use tests::ca::Ca;
+use tests::http::curl;
 use tests::process::run;
 use tests::wait;
 
-use crate::world::{SOON, World, alarm, all_clear, configure, curl, list_of, metric, names, url};
+use crate::world::{SOON, World, alarm, all_clear, configure, list_of, metric, names, url};
 
 /// The key of before, whose certificate has an identifier that is not made the way ours are (SHA-1 instead of RFC 7093).
 const OLD: &str = "0123456789abcdef0123456789abcdef";

@@ -7,6 +7,7 @@ use std::time::Duration;
 use pki_core::x509::crl::Crl;
 use rustls_pki_types::{CertificateDer, UnixTime};
 use serde_json::Value;
+use tests::http::curl;
 use tests::process::run;
 use webpki::{
     BorrowedCertRevocationList, CertRevocationList, EndEntityCert, KeyUsage, RevocationCheckDepth,
@@ -14,7 +15,7 @@ use webpki::{
 };
 
 use crate::gateways::Issued;
-use crate::world::{World, curl, leaf_urls, names, scope_urls, tools};
+use crate::world::{World, leaf_urls, names, scope_urls, tools};
 
 /// Fails when openssl takes a revoked certificate by the list that the leaf names or by the complete one, or refuses a good
 /// one; and when it cannot verify a list or finds another authority key in it than the issuer's.

@@ -4,10 +4,11 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 use tests::acme_raw::Client;
 use tests::ca::Ca;
+use tests::http::curl;
 use tests::wait;
 
 use crate::gateways::Gateway;
-use crate::world::{SOON, alarm, all_clear, curl, issuing, list_of, metric, names, publications, published, url};
+use crate::world::{SOON, alarm, all_clear, issuing, list_of, metric, names, publications, published, url};
 
 /// Two servers on one database, the complete list that both have, and a device that gets its certificates at the first.
 struct Pair {

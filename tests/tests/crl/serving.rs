@@ -5,11 +5,12 @@ use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 
 use pki_core::x509::crl::Crl;
+use tests::http::{Answer, curl};
 use tests::nginx::Nginx;
 use tests::process::run;
 use tests::world::enrolled;
 
-use crate::world::{Answer, World, copy_of, curl};
+use crate::world::{World, copy_of};
 
 /// Fails when an answer lacks what caches need, or when a list that somebody has already is sent again.
 #[tokio::test(flavor = "multi_thread")]

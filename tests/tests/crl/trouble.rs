@@ -7,11 +7,12 @@ use tests::ca::{Ca, Profile};
 use tests::certificate::Leaf;
 use tests::disk::SmallDisk;
 use tests::folders::write;
+use tests::http::curl;
 use tests::wait;
 use tests::world::enrolled;
 
 use crate::gateways::{Gateway, python};
-use crate::world::{SOON, World, alarm, all_clear, copy_of, curl, issuing, list_of, metric, names, published};
+use crate::world::{SOON, World, alarm, all_clear, copy_of, issuing, list_of, metric, names, published};
 
 /// The folder's disk is full: HTTP goes on with new lists, the old copy stays whole, and the new one is written by itself
 /// once there is room. Fails when it needs a restart or the next revocation for that.

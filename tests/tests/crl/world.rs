@@ -9,6 +9,7 @@ use serde_json::Value;
 use tests::acme_raw::Client;
 use tests::ca::{Ca, Profile, plain_get};
 use tests::folders::{Folder, write};
+use tests::http::curl;
 use tests::process::{Ran, run};
 use tests::wait;
 
@@ -176,33 +177,6 @@ pub(crate) fn scope_urls(list: &Crl) -> Vec<String> {
 /// The addresses of lists in a leaf.
 pub(crate) fn leaf_urls(leaf: &Issued) -> Vec<String> {
     Certificate::parse(&leaf.der).unwrap().crl_urls().to_vec()
-}
-
-/// An answer as curl has it.
-#[derive(Debug, Clone)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) head: String,
-    pub(crate) body: Vec<u8>,
-}
-
-impl Answer {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
-        lines.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
-    }
-}
-
-/// What curl brings, of the last answer; status 0 when there is none.
-pub(crate) async fn curl(arguments: &[&str]) -> Answer {
-    let folder = Folder::new();
-    let (head, body) = (folder.path().join("head"), folder.path().join("body"));
-    let mut command = Command::new("curl");
-    command.args(["-sS", "--max-time", "20", "-D"]).arg(&head).arg("-o").arg(&body).args(arguments);
-    run(&mut command).await;
-    let head = std::fs::read_to_string(head).unwrap_or_default();
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-    Answer { status, head, body: std::fs::read(body).unwrap_or_default() }
 }
 
 /// Where ./test installs pkilint, and cryptography with it.

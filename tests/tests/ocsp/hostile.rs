@@ -1,8 +1,9 @@
 //! What nobody should send.
 
 use pki_core::x509::ocsp::Status;
+use tests::http::ask;
 
-use crate::world::{World, ask, base64, element, extension, id, nonce, request};
+use crate::world::{OcspAnswer, World, base64, element, extension, id, nonce, request};
 
 const MALFORMED: u8 = 1;
 const UNAUTHORIZED: u8 = 6;

@@ -1,8 +1,9 @@
 //! How answers travel: forms of a GET, what caches are told, what is kept and forgotten.
 
 use pki_core::x509::ocsp::Status;
+use tests::http::{ask, curl};
 
-use crate::world::{World, ask, base64, nonce, request};
+use crate::world::{OcspAnswer, World, base64, nonce, request};
 
 /// OCS-3: fails when a form of the path that some client or proxy writes is read as something else. The nonces make
 /// base64 with `+`, `/` and `//` in it, and the answer shows that every octet arrived.
@@ -44,21 +45,14 @@ async fn ocs_3_every_form_of_a_get_is_understood() {
 async fn ocs_1_and_3_curl_gets_what_it_posts() {
     let world = World::start().await;
     let question = request(&[world.id(&world.serial())], &[]);
-    let (file, got, posted) = (world.save("request", &question), world.save("got", b""), world.save("posted", b""));
-    let curl = async |arguments: &[&str], to: &std::path::Path| {
-        let mut command = std::process::Command::new("curl");
-        command.args(["-sS", "--fail", "--path-as-is", "-o"]).arg(to).args(arguments);
-        tests::process::run(&mut command).await.success();
-        std::fs::read(to).unwrap()
-    };
-    let data = format!("@{}", file.display());
+    let data = format!("@{}", world.save("request", &question).display());
     let header = "Content-Type: application/ocsp-request";
-    let posted = curl(&["--data-binary", &data, "-H", header, &world.url()], &posted).await;
-    let got = curl(&[&format!("{}/{}", world.url(), base64(&question))], &got).await;
-    assert_eq!(got, posted, "one answer, kept");
-    let without = world.save("without", b"");
-    let without = curl(&["--data-binary", &data, "-H", "Content-Type:", &world.url()], &without).await;
-    assert_eq!(without, posted, "a POST without a type");
+    let posted = curl(&["--data-binary", &data, "-H", header, &world.url()]).await;
+    let got = curl(&["--path-as-is", &format!("{}/{}", world.url(), base64(&question))]).await;
+    assert_eq!((posted.status, got.status), (200, 200), "{posted:?}");
+    assert_eq!(got.body, posted.body, "one answer, kept");
+    let without = curl(&["--data-binary", &data, "-H", "Content-Type:", &world.url()]).await;
+    assert_eq!((without.status, without.body), (200, posted.body), "a POST without a type");
 }
 
 /// OCS-10.

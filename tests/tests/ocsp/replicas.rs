@@ -5,10 +5,11 @@ use pki_core::time::Timestamp;
 use pki_core::x509::certificate::Certificate;
 use pki_core::x509::ocsp::{Response, Status};
 use tests::ca::{Ca, plain_get, query};
+use tests::http::Answer;
 use tests::process::run;
 use tests::wait;
 
-use crate::world::{Answer, World, nonce, post, request};
+use crate::world::{OcspAnswer, World, nonce, post, request};
 
 const TRY_LATER: u8 = 3;
 

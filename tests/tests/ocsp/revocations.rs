@@ -3,11 +3,12 @@
 use pki_core::revocation::Reason;
 use pki_core::x509::ocsp::Status;
 use tests::ca::Ca;
+use tests::http::ask;
 use tests::wait;
 use tests::world::enrolled;
 use x509_parser::prelude::{CertificateRevocationList, FromDer};
 
-use crate::world::{World, ask, post, request};
+use crate::world::{OcspAnswer, World, post, request};
 
 /// What the first list of the issuing CA says of a serial number: Unix seconds, and the code of a reason. By another parser.
 async fn on_the_list(ca: &Ca, serial: &[u8]) -> Option<(i64, Option<u8>)> {

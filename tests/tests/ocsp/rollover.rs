@@ -6,11 +6,12 @@ use std::process::Command;
 use pki_core::x509::certificate::Certificate;
 use pki_core::x509::ocsp::Status;
 use tests::ca::Ca;
+use tests::http::ask;
 use tests::process::run;
 use tests::wait;
 use tests::world::enrolled;
 
-use crate::world::{World, ask, can_answer, id, post, request};
+use crate::world::{OcspAnswer, World, can_answer, id, post, request};
 
 const UNAUTHORIZED: u8 = 6;
 

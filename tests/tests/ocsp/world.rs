@@ -2,15 +2,15 @@
 
 use std::path::PathBuf;
 
+use pki_core::x509::ocsp::Response;
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use tests::agent::Agent;
 use tests::ca::Ca;
 use tests::folders::{Folder, write};
+use tests::http::{Answer, ask};
 use tests::process::{Ran, run};
 use tests::wait;
 use tests::world::enrolled;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// A CA, a node of it, and a folder.
@@ -155,22 +155,17 @@ pub(crate) fn extension(oid: &[u8], is_critical: bool, value: &[u8]) -> Vec<u8> 
     element(0x30, &[&element(6, oid)[..], critical, &element(4, value)].concat())
 }
 
-/// An answer as it came.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) head: String,
-    pub(crate) body: Vec<u8>,
+/// What an answer says as one of OCSP.
+pub(crate) trait OcspAnswer {
+    /// The code of a refusal, which is HTTP 200 and shall not be kept (OCS-1, OCS-10).
+    fn refusal(&self) -> u8;
+
+    /// What it says, read by the CA's own reader; `openssl` and others read it in `programs`.
+    fn read(&self) -> Response;
 }
 
-impl Answer {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
-        lines.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-    }
-
-    /// The code of a refusal, which is HTTP 200 and shall not be kept (OCS-1, OCS-10).
-    pub(crate) fn refusal(&self) -> u8 {
+impl OcspAnswer for Answer {
+    fn refusal(&self) -> u8 {
         assert_eq!((self.status, self.header("content-type")), (200, Some("application/ocsp-response")), "{self:?}");
         assert!(self.header("cache-control").unwrap().contains("no-store"), "{self:?}");
         match self.body.as_slice() {
@@ -179,23 +174,8 @@ impl Answer {
         }
     }
 
-    /// What it says, read by the CA's own reader; `openssl` and others read it in `programs`.
-    pub(crate) fn read(&self) -> pki_core::x509::ocsp::Response {
+    fn read(&self) -> Response {
         assert_eq!((self.status, self.header("content-type")), (200, Some("application/ocsp-response")), "{self:?}");
-        pki_core::x509::ocsp::Response::parse(&self.body).unwrap()
+        Response::parse(&self.body).unwrap()
     }
-}
-
-/// Sends one request as it is written and reads the whole answer.
-pub(crate) async fn ask(address: &str, line: &str, head: &str, body: &[u8]) -> Answer {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let text = format!("{line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{head}\r\n");
-    stream.write_all(&[text.as_bytes(), body].concat()).await.unwrap();
-    let mut whole = Vec::new();
-    // a server that has said enough may close before it has read everything
-    let _ = stream.read_to_end(&mut whole).await;
-    let end = whole.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or_else(|| panic!("{line}: no answer"));
-    let head = String::from_utf8(whole[..end].to_vec()).unwrap();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Answer { status, head, body: whole[end + 4..].to_vec() }
 }

@@ -6,7 +6,8 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tests::acme_raw::{Client, b64};
 use tests::ca::{Ca, plain_get};
-use tests::folders::Folder;
+use tests::folders::{Folder, write};
+use tests::http::curl;
 use tests::process::run;
 use tests::wait;
 
@@ -19,7 +20,9 @@ pub(crate) async fn fetch(ca: &Ca, files: &Folder) -> (u64, PathBuf) {
     // the root's list is the first
     let url = lists[1]["url"].as_str().unwrap().to_owned();
     let path = files.path().join("list.crl");
-    run(Command::new("curl").args(["-fsS", "-o"]).arg(&path).arg(&url)).await.success();
+    let answer = curl(&[&url]).await;
+    assert_eq!(answer.status, 200, "{url}");
+    write(&path, answer.body, 0o644);
     let mut command = Command::new("openssl");
     command.args(["crl", "-inform", "DER", "-noout", "-crlnumber", "-in"]).arg(&path);
     let told = run(&mut command).await.success();
