@@ -8,9 +8,10 @@ use pki_core::x509::crl::Crl;
 use tests::http::{Answer, curl};
 use tests::nginx::Nginx;
 use tests::process::run;
+use tests::wait;
 use tests::world::enrolled;
 
-use crate::world::{World, copy_of};
+use crate::world::{SOON, World, copy_of};
 
 /// Fails when an answer lacks what caches need, or when a list that somebody has already is sent again.
 #[tokio::test(flavor = "multi_thread")]
@@ -19,70 +20,20 @@ async fn crl_10_curl_gets_what_caches_and_interrupted_downloads_need() {
     let leaf = world.gateway.issue().await;
     world.revoke(&leaf.serial, "superseded").await;
     world.named(&world.complete(), &leaf.serial).await;
+    first_of_its_second(&world).await;
     let url = world.url(&world.complete());
-    // the date of a list that is the second of its second says nothing
-    tests::wait::until_true("a list that is the first of its second", 20, async || {
-        let list = world.list(&world.complete()).await;
-        let is_first = i64::try_from(list.number()) == Ok(list.this_update().unix_seconds());
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-        if !is_first && now > list.number() {
-            world.ca.command(&["crl", "publish"]).await.success();
-        }
-        is_first
-    })
-    .await;
     let whole = curl(&[&url]).await;
     let crl = Crl::parse(&whole.body).unwrap();
     assert_eq!((whole.status, whole.header("content-type")), (200, Some("application/pkix-crl")));
     assert_eq!(whole.header("content-encoding"), None, "gzip is for those who ask");
-    let age: u64 = whole
-        .header("cache-control")
-        .unwrap()
-        .split("max-age=")
-        .nth(1)
-        .unwrap()
-        .split(',')
-        .next()
-        .unwrap()
-        .parse()
-        .unwrap();
+    let control = whole.header("cache-control").unwrap();
+    let age: u64 = control.split("max-age=").nth(1).unwrap().split(',').next().unwrap().parse().unwrap();
     assert!((1..=60).contains(&age), "a revocation is to be seen soon: {age}");
-    let tag = whole.header("etag").unwrap().to_owned();
-    let modified = whole.header("last-modified").unwrap().to_owned();
-    assert!(tag.starts_with('"') && tag.ends_with('"'), "strong: {tag}");
-
-    for known in [
-        format!("If-None-Match: {tag}"),
-        format!("If-None-Match: \"x\", {tag}"),
-        format!("If-Modified-Since: {modified}"),
-    ] {
-        let again = curl(&["-H", &known, &url]).await;
-        assert_eq!((again.status, again.body.len(), again.header("etag")), (304, 0, Some(tag.as_str())), "{known}");
-    }
-    let lines = curl(&["-H", "If-None-Match: \"x\"", "-H", &format!("If-None-Match: {tag}"), &url]).await;
-    assert_eq!(lines.status, 304, "on the second line");
-    for other in ["If-None-Match: \"x\"", "If-Modified-Since: Thu, 01 Jan 1970 00:00:01 GMT"] {
-        assert_eq!(curl(&["-H", other, &url]).await.body, whole.body, "{other}");
-    }
-    let head = curl(&["-I", &url]).await;
-    assert_eq!((head.status, head.body.is_empty() || head.body.starts_with(b"HTTP")), (200, true));
-    assert_eq!(
-        (head.header("content-length"), head.header("etag")),
-        (Some(whole.body.len().to_string().as_str()), Some(tag.as_str()))
-    );
-
-    let part = curl(&["-r", "10-19", &url]).await;
-    assert_eq!((part.status, &part.body[..]), (206, &whole.body[10..20]));
-    assert_eq!(part.header("content-range"), Some(format!("bytes 10-19/{}", whole.body.len()).as_str()));
-    let rest = curl(&["-r", "100-", "-H", &format!("If-Range: {tag}"), &url]).await;
-    assert_eq!((rest.status, &rest.body[..]), (206, &whole.body[100..]), "an interrupted download goes on");
-    let other = curl(&["-r", "100-", "-H", "If-Range: \"of the last list\"", &url]).await;
-    assert_eq!((other.status, &other.body), (200, &whole.body), "and begins anew when it is another list");
-    let dated = curl(&["-r", "100-", "-H", &format!("If-Range: {modified}"), &url]).await;
-    assert_eq!((dated.status, &dated.body), (200, &whole.body), "a date does not say which bytes are held");
-    assert_eq!(curl(&["-r", "999999-", &url]).await.status, 416);
+    assert!(crl.next_update() > crl.this_update());
+    known(&url, &whole).await;
+    parts(&url, &whole).await;
     packed(&url, &whole).await;
-
+    in_pem(&world, &whole.body).await;
     for wrong in [
         "0.crl",
         "nobody.crl",
@@ -93,8 +44,58 @@ async fn crl_10_curl_gets_what_caches_and_interrupted_downloads_need() {
         assert_eq!(curl(&[&world.url(wrong)]).await.status, 404, "{wrong}");
     }
     assert_eq!(curl(&["-X", "POST", &url]).await.status, 405);
-    assert!(crl.next_update() > crl.this_update());
-    in_pem(&world, &whole.body).await;
+}
+
+/// Waits until the date of the list says which one it is: that of a list which is the second of its second says nothing.
+async fn first_of_its_second(world: &World) {
+    wait::until_true("a list that is the first of its second", SOON, async || {
+        let list = world.list(&world.complete()).await;
+        let is_first = i64::try_from(list.number()) == Ok(list.this_update().unix_seconds());
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        if !is_first && now > list.number() {
+            world.ca.command(&["crl", "publish"]).await.success();
+        }
+        is_first
+    })
+    .await;
+}
+
+/// Whoever names the tag or the date of the list that is served is not sent it again; HEAD tells the same without it.
+async fn known(url: &str, whole: &Answer) {
+    let (tag, modified) = (whole.header("etag").unwrap(), whole.header("last-modified").unwrap());
+    assert!(tag.starts_with('"') && tag.ends_with('"'), "strong: {tag}");
+    for known in [
+        format!("If-None-Match: {tag}"),
+        format!("If-None-Match: \"x\", {tag}"),
+        format!("If-Modified-Since: {modified}"),
+    ] {
+        let again = curl(&["-H", &known, url]).await;
+        assert_eq!((again.status, again.body.len(), again.header("etag")), (304, 0, Some(tag)), "{known}");
+    }
+    let lines = curl(&["-H", "If-None-Match: \"x\"", "-H", &format!("If-None-Match: {tag}"), url]).await;
+    assert_eq!(lines.status, 304, "on the second line");
+    for other in ["If-None-Match: \"x\"", "If-Modified-Since: Thu, 01 Jan 1970 00:00:01 GMT"] {
+        assert_eq!(curl(&["-H", other, url]).await.body, whole.body, "{other}");
+    }
+    let head = curl(&["-I", url]).await;
+    assert_eq!((head.status, head.body.is_empty() || head.body.starts_with(b"HTTP")), (200, true));
+    let length = whole.body.len().to_string();
+    assert_eq!((head.header("content-length"), head.header("etag")), (Some(length.as_str()), Some(tag)));
+}
+
+/// An interrupted download goes on when it is still the same list.
+async fn parts(url: &str, whole: &Answer) {
+    let (tag, modified) = (whole.header("etag").unwrap(), whole.header("last-modified").unwrap());
+    let part = curl(&["-r", "10-19", url]).await;
+    assert_eq!((part.status, &part.body[..]), (206, &whole.body[10..20]));
+    assert_eq!(part.header("content-range"), Some(format!("bytes 10-19/{}", whole.body.len()).as_str()));
+    let rest = curl(&["-r", "100-", "-H", &format!("If-Range: {tag}"), url]).await;
+    assert_eq!((rest.status, &rest.body[..]), (206, &whole.body[100..]), "it goes on");
+    let other = curl(&["-r", "100-", "-H", "If-Range: \"of the last list\"", url]).await;
+    assert_eq!((other.status, &other.body), (200, &whole.body), "and begins anew when it is another list");
+    let dated = curl(&["-r", "100-", "-H", &format!("If-Range: {modified}"), url]).await;
+    assert_eq!((dated.status, &dated.body), (200, &whole.body), "a date does not say which bytes are held");
+    assert_eq!(curl(&["-r", "999999-", url]).await.status, 416);
 }
 
 /// gzip is another form with another tag; who holds one of them is told the tag of that one.
@@ -155,14 +156,14 @@ async fn crl_10_the_folder_is_a_copy_that_any_static_server_can_serve() {
         }
         served
     };
-    tests::wait::until_true("the copies", 20, async || copied(&served().await)).await;
+    wait::until_true("the copies", SOON, async || copied(&served().await)).await;
 
     let before = std::fs::read(&file).unwrap();
     let mut open = std::fs::File::open(&file).unwrap();
     let leaf = world.gateway.issue().await;
     world.revoke(&leaf.serial, "superseded").await;
     world.named(&world.complete(), &leaf.serial).await;
-    tests::wait::until_true("the new copies", 20, async || copied(&served().await)).await;
+    wait::until_true("the new copies", SOON, async || copied(&served().await)).await;
     let mut held = Vec::new();
     open.read_to_end(&mut held).unwrap();
     assert_eq!(held, before, "whoever reads the old one goes on reading it");

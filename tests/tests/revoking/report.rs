@@ -12,7 +12,7 @@ use tests::process::run;
 use tests::wait;
 
 use crate::denied::{metric, number};
-use crate::world::{Gateway, shown};
+use crate::world::{Gateway, Issued, shown};
 
 /// The complete list of the issuing CA as anybody gets it: its number, and its file.
 pub(crate) async fn fetch(ca: &Ca, files: &Folder) -> (u64, PathBuf) {
@@ -47,53 +47,63 @@ async fn reported(ca: &Ca, serial: &str) -> Value {
     .await
 }
 
-/// Fails when the number told is not that of the first list with the certificate, or when who, why and when are others.
-#[tokio::test(flavor = "multi_thread")]
-async fn each_revocation_is_reported_with_the_list_on_which_it_first_stood() {
-    let ca = Ca::start(&[]).await;
-    let gateway = Gateway::enrol(&ca, &Client::of(&ca).await, "gw-1").await;
-    let (files, uid) = (Folder::new(), format!("uid:{}", nix::unistd::getuid()));
-    let mut issued = Vec::new();
-    for _ in 0..4 {
-        issued.push(gateway.issue().await);
-    }
-    let account = format!("account:{}", gateway.account.url.rsplit('/').next().unwrap());
-    let mut numbers = Vec::new();
-    for (place, (by, reason, comment)) in [
-        (&uid, "superseded", Some("replaced")),
-        (&account, "cessationOfOperation", None),
-        (&uid, "keyCompromise", Some("stolen")),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let serial = &issued[place].serial;
-        let (before, path) = fetch(&ca, &files).await;
-        assert!(!stands_on(&path, serial).await);
-        match (comment, reason) {
-            (None, _) => {
+/// How a certificate is revoked, and what the report has to say of it.
+struct Case {
+    by: By,
+    reason: &'static str,
+    comment: Option<&'static str>,
+}
+
+enum By {
+    /// An administrator, by its serial number.
+    Serial,
+    /// Its holder, over ACME.
+    Holder,
+    /// An administrator, as the only one of a set.
+    Set,
+}
+
+const CASES: [Case; 3] = [
+    Case { by: By::Serial, reason: "superseded", comment: Some("replaced") },
+    Case { by: By::Holder, reason: "cessationOfOperation", comment: None },
+    Case { by: By::Set, reason: "keyCompromise", comment: Some("stolen") },
+];
+
+impl Case {
+    async fn revoke(&self, ca: &Ca, gateway: &Gateway, issued: &Issued) {
+        let said = ["--reason", self.reason, "--comment", self.comment.unwrap_or_default()];
+        match self.by {
+            By::Serial => {
+                ca.json(&[&["cert", "revoke", &issued.serial], &said[..]].concat()).await;
+            }
+            By::Holder => {
                 let url = gateway.account.client.url("revokeCert");
-                let body = json!({ "certificate": b64(&issued[place].der), "reason": 5 });
+                let body = json!({ "certificate": b64(&issued.der), "reason": 5 });
                 gateway.account.post(&url, &body).await.expect("REV-3", 200, "");
             }
-            (Some(comment), "keyCompromise") => {
-                let set =
-                    format!("name=gw-1.site.test key={}", shown(&ca, serial).await["spkiSha256"].as_str().unwrap());
-                ca.json(&["cert", "revoke", "--where", &set, "--yes", "--reason", reason, "--comment", comment]).await;
-            }
-            (Some(comment), _) => {
-                ca.json(&["cert", "revoke", serial, "--reason", reason, "--comment", comment]).await;
+            By::Set => {
+                let key = shown(ca, &issued.serial).await["spkiSha256"].as_str().unwrap().to_owned();
+                let set = format!("name={} key={key}", gateway.dns);
+                ca.json(&[&["cert", "revoke", "--where", &set, "--yes"], &said[..]].concat()).await;
             }
         }
-        let row = reported(&ca, serial).await;
-        let (after, path) = fetch(&ca, &files).await;
-        assert!(stands_on(&path, serial).await && after > before, "{before} {after}");
-        assert_eq!(row["firstCrl"], after, "nothing else was published meanwhile: {row:#}");
-        assert_eq!((&row["by"], &row["reason"]), (&by.as_str().into(), &reason.into()), "{row:#}");
-        assert_eq!(row["comment"], comment.map_or(Value::Null, Value::from), "{row:#}");
-        assert_eq!(row["with"].is_string(), reason == "keyCompromise", "{row:#}");
+    }
+
+    /// Who did it, as the report names them.
+    fn actor(&self, gateway: &Gateway) -> String {
+        match self.by {
+            By::Holder => format!("account:{}", gateway.account.url.rsplit('/').next().unwrap()),
+            By::Serial | By::Set => format!("uid:{}", nix::unistd::getuid()),
+        }
+    }
+
+    /// The row of the report, and the same in what is shown of the certificate.
+    async fn is_told(&self, ca: &Ca, gateway: &Gateway, row: &Value) {
+        assert_eq!((&row["by"], &row["reason"]), (&self.actor(gateway).into(), &self.reason.into()), "{row:#}");
+        assert_eq!(row["comment"], self.comment.map_or(Value::Null, Value::from), "{row:#}");
+        assert_eq!(row["with"].is_string(), matches!(self.by, By::Set), "{row:#}");
         assert_eq!((&row["device"], &row["names"][0]), (&"gw-1".into(), &"gw-1.site.test".into()), "{row:#}");
-        let one = shown(&ca, serial).await;
+        let one = shown(ca, row["serial"].as_str().unwrap()).await;
         for (member, other) in [
             ("revokedBy", "by"),
             ("comment", "comment"),
@@ -104,35 +114,62 @@ async fn each_revocation_is_reported_with_the_list_on_which_it_first_stood() {
         ] {
             assert_eq!(one[member], row[other], "{member}: {one:#}");
         }
-        numbers.push((serial.clone(), after));
     }
-    // later lists change nothing of that
+}
+
+/// Fails when the number told is not that of the first list with the certificate, or when who, why and when are others.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_revocation_is_reported_with_the_list_on_which_it_first_stood() {
+    let ca = Ca::start(&[]).await;
+    let gateway = Gateway::enrol(&ca, &Client::of(&ca).await, "gw-1").await;
+    let (files, mut numbers) = (Folder::new(), Vec::new());
+    // with it the set is not everything, which would be asked about
+    let last = gateway.issue().await.serial;
+    for case in &CASES {
+        let issued = gateway.issue().await;
+        let (before, path) = fetch(&ca, &files).await;
+        assert!(!stands_on(&path, &issued.serial).await);
+        case.revoke(&ca, &gateway, &issued).await;
+        let row = reported(&ca, &issued.serial).await;
+        let (after, path) = fetch(&ca, &files).await;
+        assert!(stands_on(&path, &issued.serial).await && after > before, "{before} {after}");
+        assert_eq!(row["firstCrl"], after, "nothing else was published meanwhile: {row:#}");
+        case.is_told(&ca, &gateway, &row).await;
+        numbers.push((issued.serial, after));
+    }
+    stays_told(&ca, &numbers).await;
+    a_second_hold_is_another_one(&ca, &files, &last).await;
+    let device = ca.json(&["device", "show", "gw-1"]).await;
+    assert_eq!(device["certificateUntil"], Value::Null, "what is revoked certifies nobody: {device:#}");
+}
+
+/// Later lists change nothing of what was told; people read the same.
+async fn stays_told(ca: &Ca, numbers: &[(String, u64)]) {
     ca.command(&["crl", "publish"]).await.success();
-    for (serial, number) in &numbers {
-        assert_eq!(reported(&ca, serial).await["firstCrl"], *number);
+    for (serial, number) in numbers {
+        assert_eq!(reported(ca, serial).await["firstCrl"], *number);
     }
     let page = ca.command(&["revocation", "list"]).await.success();
     let lines: Vec<&str> = page.lines().collect();
     assert!(lines[0].starts_with("NUMBER  SERIAL"), "{page}");
-    for (line, (serial, number)) in lines[1..].iter().zip(&numbers) {
+    for (line, (serial, number)) in lines[1..].iter().zip(numbers) {
         assert!(line.contains(serial) && line.ends_with(&number.to_string()), "{page}");
     }
     let sheet = ca.command(&["cert", "show", &numbers[0].0]).await.success();
     assert!(sheet.contains(&format!("first CRL      number {}", numbers[0].1)), "{sheet}");
+}
 
-    // a hold that was undone and comes back is another one
-    let serial = &issued[3].serial;
+/// A hold that was undone and comes back is told with its own list and words.
+async fn a_second_hold_is_another_one(ca: &Ca, files: &Folder, serial: &str) {
     ca.json(&["cert", "revoke", serial, "--reason", "certificateHold"]).await;
-    let first = reported(&ca, serial).await["firstCrl"].as_u64().unwrap();
+    let first = reported(ca, serial).await["firstCrl"].as_u64().unwrap();
     let released = ca.json(&["cert", "release", serial]).await;
     assert_eq!((&released["firstCrl"], &released["revokedBy"]), (&Value::Null, &Value::Null), "{released:#}");
-    wait::until_true("a list without it", 20, async || !stands_on(&fetch(&ca, &files).await.1, serial).await).await;
+    wait::until_true("a list without it", 20, async || !stands_on(&fetch(ca, files).await.1, serial).await).await;
     ca.json(&["cert", "revoke", serial, "--reason", "certificateHold", "--comment", "again"]).await;
-    let row = reported(&ca, serial).await;
+    let row = reported(ca, serial).await;
     assert!(row["firstCrl"].as_u64().unwrap() > first, "{row:#}");
     assert_eq!(row["comment"], "again", "{row:#}");
-    let device = ca.json(&["device", "show", "gw-1"]).await;
-    assert_eq!(device["certificateUntil"], Value::Null, "what is revoked certifies nobody: {device:#}");
 }
 
 /// Fails when something published does not tell how far it has come, or tells something else than the rest.
