@@ -100,10 +100,14 @@ impl Ca {
 
     /// Changes `ca-server.toml`.
     pub fn configure(&self, change: impl FnOnce(&mut toml::Table)) {
-        let file = self.dir().join("ca-server.toml");
-        let mut config: toml::Table = toml::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+        let mut config = self.config();
         change(&mut config);
-        std::fs::write(file, toml::to_string(&config).unwrap()).unwrap();
+        std::fs::write(self.dir().join("ca-server.toml"), toml::to_string(&config).unwrap()).unwrap();
+    }
+
+    /// What stands in `ca-server.toml`.
+    pub fn config(&self) -> toml::Table {
+        toml::from_str(&std::fs::read_to_string(self.dir().join("ca-server.toml")).unwrap()).unwrap()
     }
 
     /// Writes its own ports into `ca-server.toml`, as [`Ca::init`] does.
@@ -138,6 +142,16 @@ impl Ca {
     /// The roots that devices trust, PEM.
     pub fn roots(&self) -> PathBuf {
         self.dir().join("roots.pem")
+    }
+
+    /// The certificate of its issuing CA, PEM.
+    pub fn issuer(&self) -> PathBuf {
+        self.dir().join("ca/intermediate.crt")
+    }
+
+    /// The id of its issuing CA, as it stands in addresses.
+    pub fn issuer_id(&self) -> String {
+        self.config()["ca"]["issuing"]["id"].as_str().unwrap().to_owned()
     }
 
     /// `127.0.0.1:PORT` of the main listener.
@@ -260,16 +274,16 @@ impl Ca {
         serde_json::from_str(&output).unwrap_or_else(|error| panic!("{arguments:?}: {error}\n{output}"))
     }
 
-    /// What psql says to a query on its PostgreSQL database.
-    pub async fn query(&self, sql: &str) -> String {
-        query(&self.database(), sql).await
-    }
-
     /// The address of its database.
     pub fn database(&self) -> String {
-        let text = std::fs::read_to_string(self.dir().join("ca-server.toml")).unwrap();
-        let config: toml::Table = toml::from_str(&text).unwrap();
-        config["database"]["url"].as_str().unwrap().to_owned()
+        self.config()["database"]["url"].as_str().unwrap().to_owned()
+    }
+
+    /// The value of a metric, by its name with its labels; none when it is not told.
+    pub async fn metric(&self, name: &str) -> Option<f64> {
+        let text = plain_get(&self.operations_address(), "/metrics").await.unwrap();
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+        Some(value.trim().parse().unwrap())
     }
 
     /// Registers a device; the token line it enrols with.
@@ -304,13 +318,6 @@ impl Profile {
              \x20 lifetime: {seconds}s\n  backdate: 0s\n  renewal:\n    at: 0.5\n    grace: 1d\n  requires:\n    binding: device\n"
         )
     }
-}
-
-/// What psql says to a query on a PostgreSQL database.
-pub async fn query(url: &str, sql: &str) -> String {
-    let mut command = Command::new("psql");
-    command.args(["--no-psqlrc", "--tuples-only", "--no-align", "--command", sql]).arg(url);
-    run(&mut command).await.success()
 }
 
 /// The program, with nothing in its environment that was meant for another.

@@ -29,7 +29,7 @@ impl Leaf {
         Self {
             not_before: certificate.validity().not_before.timestamp(),
             not_after: certificate.validity().not_after.timestamp(),
-            serial: certificate.raw_serial().iter().map(|byte| format!("{byte:02x}")).collect(),
+            serial: hex(certificate.raw_serial()),
             sha256: sha256(der),
             public_key: certificate.public_key().raw.to_vec(),
         }
@@ -39,6 +39,11 @@ impl Leaf {
     pub fn from_file(path: &Path) -> Self {
         Self::from_der(&chain(path)[0])
     }
+}
+
+/// Lower case hexadecimal.
+pub fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 /// SHA-256.

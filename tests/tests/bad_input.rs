@@ -175,8 +175,7 @@ async fn what_another_process_holds() {
     ca_refused(&second, &["another ca-server runs on ", "stop it first"]);
     ca.stop().await;
 
-    let config: toml::Table =
-        toml::from_str(&std::fs::read_to_string(ca.dir().join("ca-server.toml")).unwrap()).unwrap();
+    let config = ca.config();
     for listener in ["main", "public", "operations"] {
         let address = config["listen"][listener].as_str().unwrap();
         let taken = TcpListener::bind(address).unwrap();
@@ -409,8 +408,7 @@ async fn tokens_that_are_of_no_use() {
     // Another CA answers where the token's own should.
     ca.stop().await;
     other.stop().await;
-    let addresses = toml::from_str::<toml::Table>(&std::fs::read_to_string(ca.dir().join("ca-server.toml")).unwrap());
-    let addresses = addresses.unwrap();
+    let addresses = ca.config();
     other.configure(|config| {
         config["listen"]["main"] = addresses["listen"]["main"].clone();
         config["external"]["main"] = addresses["external"]["main"].clone();

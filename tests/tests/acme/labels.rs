@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use tests::acme_raw::{Account, Client, b64};
 use tests::agent::Agent;
 use tests::ca::Ca;
+use tests::external_account::External;
 use tests::folders::write;
 
-use crate::binding::External;
 use crate::postgres::new_database;
 use crate::world::{Order, csr, identifiers, must_verify, openssl};
 

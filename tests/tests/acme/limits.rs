@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 use tests::acme_raw::{Account, Answer, Client, Jws, Key, b64};
 use tests::ca::{Ca, plain_get};
+use tests::external_account::External;
 use tests::wait;
 
-use crate::binding::External;
 use crate::responder::Reply;
 use crate::world::{Challenge, World, fresh_name, identifiers, leaf};
 

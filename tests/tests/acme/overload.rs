@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use serde_json::json;
 use tests::acme_raw::Account;
+use tests::external_account::External;
 use tests::https::trusting;
 use tests::wait;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::binding::External;
 use crate::limits::{metric, metrics, operations};
 use crate::world::{Order, World, csr, fresh_name, identifiers};
 

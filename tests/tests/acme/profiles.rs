@@ -5,10 +5,10 @@ use rcgen::KeyPair;
 use serde_json::{Value, json};
 use tests::acme_raw::{Account, Answer, Client};
 use tests::ca::Ca;
+use tests::external_account::External;
 use tests::folders::write;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-use crate::binding::External;
 use crate::finalize::{P256, by_openssl};
 use crate::world::{Order, csr, identifiers, leaf, must_verify};
 

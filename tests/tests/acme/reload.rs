@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 use tests::acme_raw::{Account, Client};
 use tests::ca::{Ca, plain_get};
 use tests::certificate::{Leaf, sha256};
+use tests::external_account::External;
 use tests::wait;
 use tokio::task::JoinHandle;
 
-use crate::binding::External;
 use crate::limits::{metric, metrics, operations};
 use crate::world::{csr, identifiers, leaf};
 

@@ -6,13 +6,13 @@ use rcgen::KeyPair;
 use serde_json::{Value, json};
 use tests::acme_raw::{Account, Answer, Key, b64, new_account};
 use tests::ca::{Ca, at_time};
-use tests::certificate::sha256;
+use tests::certificate::{hex, sha256};
+use tests::external_account::External;
 use tests::process::Process;
 use tests::wait;
 use tests::world::enrolled;
 use x509_parser::prelude::{FromDer, ParsedExtension, X509Certificate};
 
-use crate::binding::External;
 use crate::postgres::new_database;
 use crate::world::{Order, World, csr, fresh_name, identifiers};
 
@@ -239,10 +239,6 @@ async fn ari_4_a_device_that_lost_its_successor_gets_it_again() {
     let sent = json!({ "identifiers": identifiers(&[&name]), "replaces": replaced });
     let late = account.post(&world.client.url("newOrder"), &sent).await;
     late.expect("ARI-4: it was seen in use", 409, "alreadyReplaced");
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

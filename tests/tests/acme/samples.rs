@@ -4,11 +4,11 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use tests::acme_raw::{Account, Key, new_account};
+use tests::external_account::External;
 use tests::folders::{Folder, write};
 use tests::wait;
 use tests::world::enrolled;
 
-use crate::binding::External;
 use crate::finalize::{P256, by_openssl};
 use crate::world::{Order, World, fresh_name, identifiers, leaf, openssl};
 
@@ -34,7 +34,7 @@ impl Samples {
     /// Makes a CA with keys of this type and all of its samples.
     pub(crate) async fn make(key_type: &str) -> Self {
         let world = World::start(&["--key-type", key_type, "--network", "fd00::/8"]).await;
-        let (root, intermediate) = (pem_file(&world.ca.roots()), pem_file(&world.ca.dir().join("ca/intermediate.crt")));
+        let (root, intermediate) = (pem_file(&world.ca.roots()), pem_file(&world.ca.issuer()));
         let sample = |kind: &str, der: Vec<u8>| Sample { kind: kind.to_owned(), der, issuer: intermediate.clone() };
         let leaves = leaves(&world).await;
         let leaves: Vec<_> = leaves.into_iter().map(|(kind, der, key)| (sample(&kind, der), key)).collect();

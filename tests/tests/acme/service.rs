@@ -160,7 +160,7 @@ async fn htp_7_other_origins() {
 async fn crt_3_other_chains_have_links() {
     let mut world = World::start(&["--open-acme"]).await;
     let folder = Folder::new();
-    let ours = world.ca.dir().join("ca/intermediate.crt");
+    let ours = world.ca.issuer();
     let run = |arguments: &str| openssl(folder.path(), &arguments.split(' ').collect::<Vec<_>>());
     run(
         "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout other.key -out other.crt -days 99 -subj /CN=Other",

@@ -86,7 +86,8 @@ async fn crl_9_an_issuer_whose_certificate_has_ended_needs_no_key() {
     alarm(&world.ca, "key", "needed until 20").await;
     assert!(metric(&world.ca, &number).await > 0.0, "alerts see its lists end");
     world.ca.stop().await;
-    crate::gateways::python(END, &world.ca.dir(), OLD);
+    let ended = "UPDATE issuer_certificate SET not_after = not_before + 1000";
+    world.ca.query(&format!("{ended} WHERE issuer_id = '{OLD}'")).await;
     world.ca.serve().await;
     world.ca.command(&["crl", "publish"]).await.success();
     assert_eq!(list_of(&world.ca, &list).await.der(), last.der(), "the last one is served on");
@@ -165,17 +166,9 @@ async fn retired(ca: &Ca) -> std::path::PathBuf {
     ])
     .await;
     let argument = serde_json::json!([OLD, text(&certificate), SERIAL]).to_string();
-    crate::gateways::python(INSERT, &dir, &argument);
+    ca.python(INSERT, &argument).await;
     certificate
 }
-
-/// Ends the certificates of an issuer.
-const END: &str = r#"
-import sqlite3, sys
-database = sqlite3.connect(sys.argv[1])
-database.execute("UPDATE issuer_certificate SET not_after = not_before + 1000 WHERE issuer_id = ?", (sys.argv[2],))
-database.commit()
-"#;
 
 const INSERT: &str = r#"
 import base64, hashlib, json, os, sqlite3, sys, time

@@ -10,9 +10,6 @@
 
 mod addresses;
 mod cuts;
-#[allow(dead_code, reason = "shared with the tests of revocation, which need more of it")]
-#[path = "../revoking/world.rs"]
-mod gateways;
 mod issuers;
 mod nginx;
 mod programs;

@@ -20,7 +20,7 @@ async fn crl_3_and_4_nginx_refuses_a_revoked_client() {
     let good = enrolled(&world.ca, "gw-2", "gateway", &["gw-2.site.test"]).await;
     let bad = enrolled(&world.ca, "gw-3", "gateway", &["gw-3.site.test"]).await;
     let (cas, lists) = (world.folder.path().join("cas.pem"), world.folder.path().join("lists.pem"));
-    write(&cas, [std::fs::read(world.ca.roots()).unwrap(), std::fs::read(world.issuer()).unwrap()].concat(), 0o644);
+    write(&cas, [std::fs::read(world.ca.roots()).unwrap(), std::fs::read(world.ca.issuer()).unwrap()].concat(), 0o644);
     let fetch = async || {
         // nginx wants a list of every CA in the chain, all in one file of PEM
         let mut all = Vec::new();

@@ -1,12 +1,14 @@
 //! What openssl, GnuTLS, Python's cryptography, rustls' webpki and pkilint say of our lists.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use pki_core::x509::crl::Crl;
 use rustls_pki_types::{CertificateDer, UnixTime};
 use serde_json::Value;
+use tests::certificate::chain;
+use tests::gateway::Issued;
 use tests::http::curl;
 use tests::process::run;
 use webpki::{
@@ -14,7 +16,6 @@ use webpki::{
     RevocationOptionsBuilder, UnknownStatusPolicy,
 };
 
-use crate::gateways::Issued;
 use crate::world::{World, leaf_urls, names, scope_urls, tools};
 
 /// Fails when openssl takes a revoked certificate by the list that the leaf names or by the complete one, or refuses a good
@@ -52,9 +53,7 @@ async fn crl_1_to_4_openssl_follows_the_leaf_to_its_shard() {
 
 /// Each list is verified by its issuer's certificate, and carries that one's own key identifier.
 async fn lists_verify(world: &World) {
-    let lists =
-        [(world.of_root(), world.ca.roots()), (world.complete(), world.issuer()), (world.shard(0), world.issuer())];
-    for (list, issuer) in lists {
+    for (list, issuer) in with_issuers(world) {
         let file = world.pem(&list).await;
         let mut command = Command::new("openssl");
         command.args(["crl", "-noout", "-text", "-verify", "-in"]).arg(&file).arg("-CAfile").arg(&issuer);
@@ -78,9 +77,7 @@ async fn crl_1_and_5_gnutls_verifies_and_reads_every_list() {
     let leaf = world.gateway.issue().await;
     world.revoke(&leaf.serial, "superseded").await;
     world.named(&world.complete(), &leaf.serial).await;
-    for (list, issuer) in
-        [(world.of_root(), world.ca.roots()), (world.complete(), world.issuer()), (world.shard(0), world.issuer())]
-    {
+    for (list, issuer) in with_issuers(&world) {
         let file = world.pem(&list).await;
         let mut verify = Command::new("certtool");
         verify.arg("--verify-crl").arg("--load-ca-certificate").arg(&issuer).arg("--infile").arg(&file);
@@ -105,7 +102,7 @@ async fn crl_2_3_and_5_cryptography_reads_the_same_scope_as_in_the_leaf() {
     let complete = world.save("complete.crl", curl(&[&world.url(&world.complete())]).await.body);
     let file = world.save("leaf.pem", &leaf.pem);
     let mut python = Command::new(tools().join("python3"));
-    python.args(["-c", CRYPTOGRAPHY]).arg(world.issuer()).arg(file).arg(shard).arg(complete);
+    python.args(["-c", CRYPTOGRAPHY]).arg(world.ca.issuer()).arg(file).arg(shard).arg(complete);
     assert_eq!(run(&mut python).await.success().trim(), "affiliation_changed twice");
 }
 
@@ -155,8 +152,8 @@ async fn crl_3_and_5_webpki_finds_the_list_by_the_bytes_of_its_address() {
 
 /// What rustls' webpki says of a leaf by these lists, when a leaf without a list is refused.
 pub(crate) fn webpki(world: &World, leaf: &Issued, lists: &[&Crl]) -> Result<(), webpki::Error> {
-    let of = |file: &Path| CertificateDer::from(pem(file));
-    let (root, issuer) = (of(&world.ca.roots()), of(&world.issuer()));
+    let of = |file: &Path| chain(file).remove(0);
+    let (root, issuer) = (of(&world.ca.roots()), of(&world.ca.issuer()));
     let lists: Vec<CertRevocationList<'_>> =
         lists.iter().map(|list| BorrowedCertRevocationList::from_der(list.der()).unwrap().into()).collect();
     let lists: Vec<&CertRevocationList<'_>> = lists.iter().collect();
@@ -220,6 +217,12 @@ async fn lint(world: &World, kinds: &[(String, &str, String)]) {
     }
 }
 
+/// A list of each kind, and the certificate of whoever signs it.
+fn with_issuers(world: &World) -> [(String, PathBuf); 3] {
+    let (root, issuer) = (world.ca.roots(), world.ca.issuer());
+    [(world.of_root(), root), (world.complete(), issuer.clone()), (world.shard(0), issuer)]
+}
+
 /// The list that a leaf names, below `/crl/`.
 pub(crate) fn path(leaf: &Issued) -> String {
     leaf_urls(leaf)[0].split_once("/crl/").unwrap().1.to_owned()
@@ -227,9 +230,4 @@ pub(crate) fn path(leaf: &Issued) -> String {
 
 fn text(file: &Path) -> &str {
     file.to_str().unwrap()
-}
-
-fn pem(file: &Path) -> Vec<u8> {
-    let text = std::fs::read(file).unwrap();
-    x509_parser::pem::parse_x509_pem(&text).unwrap().1.contents
 }

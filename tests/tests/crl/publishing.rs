@@ -10,7 +10,6 @@ use tests::process::run_for;
 use tests::wait;
 use tests::world::enrolled;
 
-use crate::gateways::{multiply, python};
 use crate::world::{SOON, World, code, metric, names, publications};
 
 /// Fails when a revocation waits for the next list of the day, when the report does not tell its list, or when a list covers
@@ -45,13 +44,9 @@ async fn crl_9_a_burst_of_revocations_makes_few_lists() {
     let mut world = World::start(&[]).await;
     world.gateway.issue().await;
     world.ca.stop().await;
-    multiply(&world.ca, &[("home", "gateway", 1000, 86_400)]);
+    world.ca.multiply(&[("home", "gateway", 1000, 86_400)]).await;
     world.ca.serve().await;
-    let serials = python(
-        "import sqlite3, sys\nfor row in sqlite3.connect(sys.argv[1]).execute('SELECT serial FROM certificate WHERE serial LIKE ?', ('40%',)): print(row[0])",
-        &world.ca.dir(),
-        "",
-    );
+    let serials = world.ca.query("SELECT serial FROM certificate WHERE serial LIKE '40%'").await;
     let serials: Vec<&str> = serials.lines().take(1000).collect();
     assert_eq!(serials.len(), 1000);
     let before = publications(&world.ca).await.len();

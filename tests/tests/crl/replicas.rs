@@ -2,13 +2,12 @@
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
-use tests::acme_raw::Client;
 use tests::ca::Ca;
+use tests::gateway::Gateway;
 use tests::http::curl;
 use tests::wait;
 
-use crate::gateways::Gateway;
-use crate::world::{SOON, alarm, all_clear, issuing, list_of, metric, names, publications, published, url};
+use crate::world::{SOON, alarm, all_clear, list_of, metric, names, publications, published, url};
 
 /// Two servers on one database, the complete list that both have, and a device that gets its certificates at the first.
 struct Pair {
@@ -22,8 +21,8 @@ impl Pair {
     async fn start() -> Self {
         let (one, two) = Ca::start_two_on_postgres().await;
         published(&one).await;
-        let gateway = Gateway::enrol(&one, &Client::of(&one).await, "gw-1").await;
-        Self { complete: format!("{}.crl", issuing(&one)), one, two, gateway }
+        let gateway = Gateway::of(&one).await;
+        Self { complete: format!("{}.crl", one.issuer_id()), one, two, gateway }
     }
 
     async fn stop(mut self) {
@@ -130,7 +129,7 @@ async fn crl_9_what_another_server_published_waits_nowhere() {
 async fn crl_9_and_12_the_alarm_ends_when_another_server_has_published() {
     let pair = Pair::start().await;
     let Pair { one, two, complete, gateway } = &pair;
-    let (leaf, issuer) = (gateway.issue().await, issuing(one));
+    let (leaf, issuer) = (gateway.issue().await, one.issuer_id());
     one.command(&["cert", "revoke", &leaf.serial]).await.success();
     wait::until_true("the list", SOON, async || names(&list_of(one, complete).await, &leaf.serial)).await;
     // an entry that vanishes without a reason is not published
@@ -149,8 +148,8 @@ async fn crl_10_a_server_without_keys_serves_the_lists_of_the_others() {
     let mut ca = Ca::start_on_postgres().await;
     published(&ca).await;
     let mut responder = Ca::start_responder_of(&ca).await;
-    let complete = format!("{}.crl", issuing(&ca));
-    let gateway = Gateway::enrol(&ca, &Client::of(&ca).await, "gw-1").await;
+    let complete = format!("{}.crl", ca.issuer_id());
+    let gateway = Gateway::of(&ca).await;
     let leaf = gateway.issue().await;
     ca.command(&["cert", "revoke", &leaf.serial]).await.success();
     wait::until_true("the replica to follow", SOON, async || {

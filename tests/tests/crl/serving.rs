@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 
 use pki_core::x509::crl::Crl;
+use tests::certificate::{hex, sha256};
 use tests::http::{Answer, curl};
 use tests::nginx::Nginx;
 use tests::process::run;
@@ -37,7 +38,7 @@ async fn crl_10_curl_gets_what_caches_and_interrupted_downloads_need() {
     for wrong in [
         "0.crl",
         "nobody.crl",
-        &format!("{}/00.crl", crate::world::issuing(&world.ca)),
+        &format!("{}/00.crl", world.ca.issuer_id()),
         &world.shard(7),
         &world.complete().replace(".crl", "-delta.crl"),
     ] {
@@ -200,6 +201,6 @@ fn index_tells(world: &World) {
             (line["number"].as_u64(), line["entries"].as_u64()),
             (Some(crl.number()), Some(crl.entry_count() as u64))
         );
-        assert_eq!(line["sha256"], crate::world::hex(&tests::certificate::sha256(&bytes)));
+        assert_eq!(line["sha256"], hex(&sha256(&bytes)));
     }
 }

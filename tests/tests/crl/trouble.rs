@@ -7,12 +7,12 @@ use tests::ca::{Ca, Profile};
 use tests::certificate::Leaf;
 use tests::disk::SmallDisk;
 use tests::folders::write;
+use tests::gateway::Gateway;
 use tests::http::curl;
 use tests::wait;
 use tests::world::enrolled;
 
-use crate::gateways::{Gateway, python};
-use crate::world::{SOON, World, alarm, all_clear, copy_of, issuing, list_of, metric, names, published};
+use crate::world::{SOON, World, alarm, all_clear, copy_of, list_of, metric, names, published};
 
 /// The folder's disk is full: HTTP goes on with new lists, the old copy stays whole, and the new one is written by itself
 /// once there is room. Fails when it needs a restart or the next revocation for that.
@@ -64,7 +64,7 @@ async fn crl_9_a_full_disk_below_the_database_keeps_the_old_list() {
     assert!(copied.success());
     ca.serve().await;
     published(&ca).await;
-    let complete = format!("{}.crl", issuing(&ca));
+    let complete = format!("{}.crl", ca.issuer_id());
     let before = list_of(&ca, &complete).await;
     disk.fill();
     let refused = ca.command(&["crl", "publish"]).await;
@@ -141,15 +141,15 @@ async fn crl_12_no_entry_vanishes_without_a_reason() {
     world.revoke(&leaf.serial, "keyCompromise").await;
     let before = world.named(&world.complete(), &leaf.serial).await;
     world.ca.stop().await;
-    move_revocations(&world.ca, "00000000000000000000000000000000");
+    move_revocations(&world.ca, "00000000000000000000000000000000").await;
     world.ca.serve().await;
     let refused = world.ca.command(&["crl", "publish"]).await;
     assert_eq!(refused.code, 1, "{refused}");
     alarm(&world.ca, "publish", "would vanish from it without a reason").await;
     assert_eq!(world.list(&world.complete()).await.der(), before.der(), "the one before is served on");
-    let issuer = issuing(&world.ca);
+    let issuer = world.ca.issuer_id();
     world.ca.stop().await;
-    move_revocations(&world.ca, &issuer);
+    move_revocations(&world.ca, &issuer).await;
     world.ca.serve().await;
     world.ca.command(&["crl", "publish"]).await.success();
     assert!(names(&world.list(&world.complete()).await, &leaf.serial));
@@ -160,19 +160,13 @@ async fn crl_12_no_entry_vanishes_without_a_reason() {
 /// served.
 #[tokio::test(flavor = "multi_thread")]
 async fn crl_9_a_damaged_list_in_the_database_is_made_anew() {
-    const DAMAGE: &str = r#"
-import sqlite3, sys
-database = sqlite3.connect(sys.argv[1])
-database.execute("UPDATE crl SET der = x'3003020100' WHERE shard = ?", (int(sys.argv[2]),))
-database.commit()
-"#;
     let mut world = World::start(&[]).await;
     let leaf = world.gateway.issue().await;
     world.revoke(&leaf.serial, "keyCompromise").await;
     let before = world.named(&world.complete(), &leaf.serial).await;
-    for scope in ["-1", "0"] {
+    for scope in [-1, 0] {
         world.ca.stop().await;
-        python(DAMAGE, &world.ca.dir(), scope);
+        world.ca.query(&format!("UPDATE crl SET der = x'3003020100' WHERE shard = {scope}")).await;
         world.ca.serve().await;
         let (complete, shard) = (world.complete(), world.shard(0));
         let (list, part) = tokio::join!(world.named(&complete, &leaf.serial), world.named(&shard, &leaf.serial));
@@ -183,14 +177,8 @@ database.commit()
 }
 
 /// Gives all revocations to another issuer.
-fn move_revocations(ca: &Ca, issuer: &str) {
-    const PROGRAM: &str = r#"
-import sqlite3, sys
-database = sqlite3.connect(sys.argv[1])
-database.execute("UPDATE revocation SET issuer_id = ?", (sys.argv[2],))
-database.commit()
-"#;
-    python(PROGRAM, &ca.dir(), issuer);
+async fn move_revocations(ca: &Ca, issuer: &str) {
+    ca.query(&format!("UPDATE revocation SET issuer_id = '{issuer}'")).await;
 }
 
 /// The clock is stepped back by ten days. Fails when a list is dated before the last one or takes a lower number, when
@@ -259,7 +247,7 @@ async fn crl_2_marks_that_cannot_be_written_are_told_until_they_are() {
     std::fs::remove_dir_all(&file).unwrap();
     all_clear(&ca, "marks").await;
     let marks: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-    let complete = format!("{}.crl", issuing(&ca));
-    assert_eq!(marks["marks"][format!("crl/{}", issuing(&ca))], list_of(&ca, &complete).await.number());
+    let complete = format!("{}.crl", ca.issuer_id());
+    assert_eq!(marks["marks"][format!("crl/{}", ca.issuer_id())], list_of(&ca, &complete).await.number());
     ca.stop().await;
 }

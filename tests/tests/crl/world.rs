@@ -6,14 +6,13 @@ use std::process::Command;
 use pki_core::x509::certificate::Certificate;
 use pki_core::x509::crl::{Crl, CrlScope};
 use serde_json::Value;
-use tests::acme_raw::Client;
 use tests::ca::{Ca, Profile, plain_get};
+use tests::certificate::hex;
 use tests::folders::{Folder, write};
+use tests::gateway::{Gateway, Issued};
 use tests::http::curl;
 use tests::process::{Ran, run};
 use tests::wait;
-
-use crate::gateways::{Gateway, Issued};
 
 /// Seconds within which whatever is to be published is: the machine may be busy.
 pub(crate) const SOON: u64 = 20;
@@ -40,26 +39,22 @@ impl World {
 
     pub(crate) async fn of(ca: Ca) -> Self {
         published(&ca).await;
-        let gateway = Gateway::enrol(&ca, &Client::of(&ca).await, "gw-1").await;
+        let gateway = Gateway::of(&ca).await;
         Self { ca, gateway, folder: Folder::new() }
-    }
-
-    pub(crate) fn issuer(&self) -> PathBuf {
-        self.ca.dir().join("ca/intermediate.crt")
     }
 
     /// `PATH` of the complete list of the issuing CA, below `/crl/`.
     pub(crate) fn complete(&self) -> String {
-        format!("{}.crl", issuing(&self.ca))
+        format!("{}.crl", self.ca.issuer_id())
     }
 
     pub(crate) fn shard(&self, number: u32) -> String {
-        format!("{}/{number}.crl", issuing(&self.ca))
+        format!("{}/{number}.crl", self.ca.issuer_id())
     }
 
     /// The root's list.
     pub(crate) fn of_root(&self) -> String {
-        format!("{}.crl", id(&self.ca, "root"))
+        format!("{}.crl", self.ca.config()["ca"]["root"]["id"].as_str().unwrap())
     }
 
     pub(crate) fn url(&self, list: &str) -> String {
@@ -99,7 +94,7 @@ impl World {
         let file = self.save("leaf.pem", &leaf.pem);
         let mut command = Command::new("openssl");
         command.arg("verify").args(arguments).arg("-CAfile").arg(self.ca.roots());
-        command.arg("-untrusted").arg(self.issuer()).arg(file);
+        command.arg("-untrusted").arg(self.ca.issuer()).arg(file);
         run(&mut command).await
     }
 }
@@ -121,17 +116,6 @@ pub(crate) fn set_addresses(ca: &Ca, bases: &[String]) {
     });
 }
 
-fn id(ca: &Ca, of: &str) -> String {
-    let text = std::fs::read_to_string(ca.dir().join("ca-server.toml")).unwrap();
-    let config: toml::Table = toml::from_str(&text).unwrap();
-    config["ca"][of]["id"].as_str().unwrap().to_owned()
-}
-
-/// The id of the issuing CA.
-pub(crate) fn issuing(ca: &Ca) -> String {
-    id(ca, "issuing")
-}
-
 pub(crate) fn url(ca: &Ca, list: &str) -> String {
     format!("http://{}/crl/{list}", ca.public_address())
 }
@@ -144,7 +128,7 @@ pub(crate) async fn list_of(ca: &Ca, list: &str) -> Crl {
 
 /// Waits until there is a list of everything.
 pub(crate) async fn published(ca: &Ca) {
-    let address = url(ca, &format!("{}.crl", issuing(ca)));
+    let address = url(ca, &format!("{}.crl", ca.issuer_id()));
     wait::until_true("the first list", SOON, async || curl(&[&address]).await.status == 200).await;
 }
 
@@ -160,10 +144,6 @@ pub(crate) fn code(list: &Crl, serial: &str) -> Option<u8> {
 
 fn bare(serial: &str) -> &str {
     serial.trim_start_matches('0')
-}
-
-pub(crate) fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 /// The addresses that the list of a shard is about.
@@ -191,11 +171,9 @@ pub(crate) fn tools() -> PathBuf {
     tools
 }
 
-/// The value of a metric.
+/// The value of a metric; zero while there is none.
 pub(crate) async fn metric(ca: &Ca, name: &str) -> f64 {
-    let text = plain_get(&ca.operations_address(), "/metrics").await.unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    line.map_or(0.0, |value| value.trim().parse().unwrap())
+    ca.metric(name).await.unwrap_or(0.0)
 }
 
 /// Waits until readiness and metrics tell of a trouble, and the log has told of it; the CA goes on.

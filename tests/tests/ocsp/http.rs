@@ -1,6 +1,7 @@
 //! How answers travel: forms of a GET, what caches are told, what is kept and forgotten.
 
 use pki_core::x509::ocsp::Status;
+use tests::certificate::{hex, sha256};
 use tests::http::{ask, curl};
 
 use crate::world::{OcspAnswer, World, base64, nonce, request};
@@ -62,8 +63,7 @@ async fn ocs_10_caches_are_told_what_they_may_keep() {
     let question = request(&[world.id(&world.serial())], &[]);
     let first = world.get(&question).await;
     let (read, tag) = (first.read(), first.header("etag").unwrap());
-    let hash = tests::certificate::sha256(&first.body);
-    assert_eq!(tag, format!("\"{}\"", hash.iter().map(|octet| format!("{octet:02x}")).collect::<String>()));
+    assert_eq!(tag, format!("\"{}\"", hex(&sha256(&first.body))));
     let control = first.header("cache-control").unwrap();
     assert!(control.ends_with(", public, no-transform, must-revalidate"), "{control}");
     let max_age: u64 = control.strip_prefix("max-age=").unwrap().split(',').next().unwrap().parse().unwrap();

@@ -43,7 +43,7 @@ async fn ocs_1_5_and_ocs_9_gnutls_verifies_every_answer() {
     let world = World::start().await;
     let ask = async |more: &[&str]| {
         let mut command = Command::new("ocsptool");
-        command.arg(format!("--ask={}", world.url())).arg("--load-issuer").arg(world.issuer());
+        command.arg(format!("--ask={}", world.url())).arg("--load-issuer").arg(world.ca.issuer());
         command.arg("--load-cert").arg(world.leaf()).args(more);
         run(&mut command).await.success()
     };
@@ -59,7 +59,7 @@ async fn ocs_1_5_and_ocs_9_gnutls_verifies_every_answer() {
 /// Every kind of answer, for programs that read files.
 async fn answers(world: &World) -> Vec<(&'static str, PathBuf)> {
     let serial = world.serial();
-    let sha256 = id(&world.issuer(), &serial, true);
+    let sha256 = id(&world.ca.issuer(), &serial, true);
     let mut answers = vec![
         ("good", world.post(&request(&[world.id(&serial)], &[])).await),
         ("good, by SHA-256", world.post(&request(&[sha256], &[])).await),
@@ -90,7 +90,7 @@ async fn ocs_7_8_and_ocs_14_pkilint_and_cryptography_find_nothing_wrong() {
             continue; // cryptography reads single answers by these names
         }
         let mut python = Command::new(tools.join("python3"));
-        python.args(["-c", CRYPTOGRAPHY]).arg(&file).arg(world.issuer());
+        python.args(["-c", CRYPTOGRAPHY]).arg(&file).arg(world.ca.issuer());
         let said = run(&mut python).await.success();
         let status = kind.split(',').next().unwrap();
         assert_eq!(said.trim(), format!("{} SHA256 verified", status.to_uppercase()), "{kind}");

@@ -4,7 +4,8 @@ use nix::sys::signal::Signal;
 use pki_core::time::Timestamp;
 use pki_core::x509::certificate::Certificate;
 use pki_core::x509::ocsp::{Response, Status};
-use tests::ca::{Ca, plain_get, query};
+use tests::ca::{Ca, plain_get};
+use tests::database::query;
 use tests::http::Answer;
 use tests::process::run;
 use tests::wait;
@@ -113,7 +114,7 @@ async fn ocs_7_the_responders_certificate_replaces_itself() {
     ca.serve_at("+0 x3600").await;
     let address = ca.public_address();
     crate::world::can_answer(&ca).await;
-    let issuer = ca.dir().join("ca/intermediate.crt");
+    let issuer = ca.issuer();
     let question = request(&[crate::world::id(&issuer, &[1], false)], &[]);
     let mut seen: Vec<Certificate> = Vec::new();
     wait::until_true("three certificates", 120, async || {

@@ -12,10 +12,7 @@ use crate::world::{OcspAnswer, World, post, request};
 
 /// What the first list of the issuing CA says of a serial number: Unix seconds, and the code of a reason. By another parser.
 async fn on_the_list(ca: &Ca, serial: &[u8]) -> Option<(i64, Option<u8>)> {
-    let config: toml::Table =
-        toml::from_str(&std::fs::read_to_string(ca.dir().join("ca-server.toml")).unwrap()).unwrap();
-    let issuer = config["ca"]["issuing"]["id"].as_str().unwrap();
-    let answer = ask(&ca.public_address(), &format!("GET /crl/{issuer}/0.crl"), "", &[]).await;
+    let answer = ask(&ca.public_address(), &format!("GET /crl/{}/0.crl", ca.issuer_id()), "", &[]).await;
     if answer.status == 404 {
         return None; // nothing is published yet
     }

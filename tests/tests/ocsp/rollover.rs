@@ -11,7 +11,7 @@ use tests::process::run;
 use tests::wait;
 use tests::world::enrolled;
 
-use crate::world::{OcspAnswer, World, can_answer, id, post, request};
+use crate::world::{OcspAnswer, World, can_answer, id, post, request, serial};
 
 const UNAUTHORIZED: u8 = 6;
 
@@ -24,11 +24,9 @@ const SECOND: &str = "0123456789abcdef0123456789abcdef";
 #[tokio::test(flavor = "multi_thread")]
 async fn ocs_5_6_and_7_a_former_key_is_answered_for_while_its_leaves_live() {
     let mut world = World::of(Ca::start_on_postgres().await).await;
-    let (former, old_leaf) = (world.issuer(), world.leaf());
+    let (former, old_leaf) = (world.ca.issuer(), world.leaf());
     let old_serial = world.serial();
-    let config = std::fs::read_to_string(world.ca.dir().join("ca-server.toml")).unwrap();
-    let config: toml::Table = toml::from_str(&config).unwrap();
-    let former_id = config["ca"]["issuing"]["id"].as_str().unwrap().to_owned();
+    let former_id = world.ca.issuer_id();
     world.ca.stop().await;
     let second = second_key(&world.ca).await;
     world.ca.serve().await;
@@ -70,11 +68,6 @@ async fn ocs_5_6_and_7_a_former_key_is_answered_for_while_its_leaves_live() {
     verified(&responder, &second, &new_leaf, ": good").await;
     responder.stop().await;
     world.ca.stop().await;
-}
-
-fn serial(leaf: &Path) -> Vec<u8> {
-    let chain = tests::certificate::chain(leaf);
-    Certificate::parse(&chain[0]).unwrap().serial().octets().to_vec()
 }
 
 /// openssl verifies the answer by this issuing certificate.

@@ -14,7 +14,7 @@ use crate::world::World;
 async fn ocs_1_and_7_nginx_staples_what_it_has_verified() {
     let world = World::start().await;
     let trusted = world.folder.path().join("trusted.pem");
-    let chain = [world.ca.roots(), world.issuer()].map(|file| std::fs::read_to_string(file).unwrap()).concat();
+    let chain = [world.ca.roots(), world.ca.issuer()].map(|file| std::fs::read_to_string(file).unwrap()).concat();
     write(&trusted, chain, 0o644);
     let mut nginx = Nginx::prepare(&world.agent.live("identity"));
     nginx.add(&format!("ssl_stapling on;\nssl_stapling_verify on;\nssl_trusted_certificate {};\n", trusted.display()));

@@ -1,11 +1,12 @@
 //! A CA with a certificate to ask about, questions by hand, and answers as they came over HTTP.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pki_core::x509::ocsp::Response;
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use tests::agent::Agent;
 use tests::ca::Ca;
+use tests::certificate::{chain, hex};
 use tests::folders::{Folder, write};
 use tests::http::{Answer, ask};
 use tests::process::{Ran, run};
@@ -32,10 +33,6 @@ impl World {
         world
     }
 
-    pub(crate) fn issuer(&self) -> PathBuf {
-        self.ca.dir().join("ca/intermediate.crt")
-    }
-
     pub(crate) fn leaf(&self) -> PathBuf {
         self.agent.live("identity").join("current/cert.pem")
     }
@@ -45,32 +42,28 @@ impl World {
     }
 
     pub(crate) fn serial(&self) -> Vec<u8> {
-        let (_, leaf) = pem(&self.leaf());
-        let (_, leaf) = X509Certificate::from_der(&leaf).unwrap();
-        leaf.raw_serial().to_vec()
+        serial(&self.leaf())
     }
 
     /// The CertID of a serial number under the issuing CA, with SHA-1 as nearly all clients have it.
     pub(crate) fn id(&self, serial: &[u8]) -> Vec<u8> {
-        id(&self.issuer(), serial, false)
+        id(&self.ca.issuer(), serial, false)
     }
 
     /// `openssl ocsp` with these arguments beside issuer and address.
     pub(crate) async fn openssl(&self, arguments: &[&str]) -> Ran {
         let mut command = std::process::Command::new("openssl");
-        command.arg("ocsp").arg("-issuer").arg(self.issuer()).args(arguments).args(["-url", &self.url()]);
-        command.arg("-CAfile").arg(self.ca.roots()).arg("-verify_other").arg(self.issuer());
+        command.arg("ocsp").arg("-issuer").arg(self.ca.issuer()).args(arguments).args(["-url", &self.url()]);
+        command.arg("-CAfile").arg(self.ca.roots()).arg("-verify_other").arg(self.ca.issuer());
         run(&mut command).await
     }
 
     pub(crate) async fn revoke(&self, reason: &str) {
-        let serial: String = self.serial().iter().map(|octet| format!("{octet:02x}")).collect();
-        self.ca.command(&["cert", "revoke", &serial, "--reason", reason]).await.success();
+        self.ca.command(&["cert", "revoke", &hex(&self.serial()), "--reason", reason]).await.success();
     }
 
     pub(crate) async fn release(&self) {
-        let serial: String = self.serial().iter().map(|octet| format!("{octet:02x}")).collect();
-        self.ca.command(&["cert", "release", &serial]).await.success();
+        self.ca.command(&["cert", "release", &hex(&self.serial())]).await.success();
     }
 
     pub(crate) async fn get(&self, request: &[u8]) -> Answer {
@@ -91,7 +84,7 @@ impl World {
 /// Waits until the responder has its certificate.
 pub(crate) async fn can_answer(ca: &Ca) {
     let address = ca.public_address();
-    let question = request(&[id(&ca.dir().join("ca/intermediate.crt"), &[1], false)], &[]);
+    let question = request(&[id(&ca.issuer(), &[1], false)], &[]);
     wait::until_true("the responder to answer", 30, async || post(&address, &question).await.body.len() > 5).await;
 }
 
@@ -105,10 +98,11 @@ pub(crate) fn base64(bytes: &[u8]) -> String {
     base64::engine::general_purpose::STANDARD.encode(bytes)
 }
 
-fn pem(path: &PathBuf) -> (String, Vec<u8>) {
-    let text = std::fs::read(path).unwrap();
-    let (_, pem) = x509_parser::pem::parse_x509_pem(&text).unwrap();
-    (pem.label, pem.contents)
+/// The octets of the serial number of a certificate in a file.
+pub(crate) fn serial(leaf: &Path) -> Vec<u8> {
+    let chain = chain(leaf);
+    let (_, leaf) = X509Certificate::from_der(&chain[0]).unwrap();
+    leaf.raw_serial().to_vec()
 }
 
 pub(crate) fn element(tag: u8, content: &[u8]) -> Vec<u8> {
@@ -121,9 +115,9 @@ pub(crate) fn element(tag: u8, content: &[u8]) -> Vec<u8> {
     [&[tag][..], &length, content].concat()
 }
 
-pub(crate) fn id(issuer: &PathBuf, serial: &[u8], is_sha256: bool) -> Vec<u8> {
-    let (_, der) = pem(issuer);
-    let (_, issuer) = X509Certificate::from_der(&der).unwrap();
+pub(crate) fn id(issuer: &Path, serial: &[u8], is_sha256: bool) -> Vec<u8> {
+    let chain = chain(issuer);
+    let (_, issuer) = X509Certificate::from_der(&chain[0]).unwrap();
     let key = issuer.public_key().subject_public_key.data.as_ref();
     let (algorithm, oid) = match is_sha256 {
         true => (&SHA256, &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01][..]),

@@ -2,15 +2,16 @@
 
 use tests::acme_raw::Client;
 use tests::ca::Ca;
+use tests::gateway::Gateway;
 use tests::wait;
 
 use crate::device::jobs;
-use crate::world::{Gateway, count, multiply, shown};
+use crate::world::{count, shown};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revocation_that_was_stored_survives_a_cut() {
     let mut ca = Ca::start(&[]).await;
-    let gateway = Gateway::enrol(&ca, &Client::of(&ca).await, "gw-1").await;
+    let gateway = Gateway::of(&ca).await;
     let serial = gateway.issue().await.serial;
     ca.stop().await;
     ca.serve_with_failpoint("ca.revoke.after_commit").await;
@@ -34,17 +35,20 @@ async fn a_device_is_out_after_a_cut_and_the_rest_follows_by_itself() {
         let gateway = Gateway::enrol(&ca, &client, &format!("gw-{number}")).await;
         gateway.issue().await;
         ca.stop().await;
-        multiply(&ca, &[("home", "gateway", 1600, 86_400)]);
+        ca.multiply(&[("home", "gateway", 1600, 86_400)]).await;
         ca.serve_with_failpoint(point).await;
         let cut = ca.command(&["device", "revoke", &gateway.name, "--comment", "stolen"]).await;
         assert_eq!(cut.code, 1, "{point}: {cut}");
         ca.wait_killed().await;
         let left = "state = 'issued' AND device_id IS NOT NULL";
-        assert!(count(&ca, left) > 0, "{point}: it was cut before the end");
+        assert!(count(&ca, left).await > 0, "{point}: it was cut before the end");
         ca.serve().await;
         assert_eq!(ca.json(&["device", "show", &gateway.name]).await["state"], "compromised", "{point}");
         gateway.order().await.expect(point, 401, "unauthorized");
-        wait::until_true("the job to revoke the rest", 120, async || count(&ca, left) == 0 && jobs(&ca) == 0).await;
+        wait::until_true("the job to revoke the rest", 120, async || {
+            count(&ca, left).await == 0 && jobs(&ca).await == 0
+        })
+        .await;
         let list = ca.json(&["revocation", "list", "--where", &format!("device={}", gateway.name)]).await;
         assert_eq!(list.as_array().unwrap().len(), 1601, "{point}");
         assert!(list.as_array().unwrap().iter().all(|row| row["comment"] == "stolen"), "{point}");
@@ -54,19 +58,19 @@ async fn a_device_is_out_after_a_cut_and_the_rest_follows_by_itself() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_set_that_was_cut_off_goes_on_when_it_is_asked_for_again() {
     let mut ca = Ca::start(&[]).await;
-    let gateway = Gateway::enrol(&ca, &Client::of(&ca).await, "gw-1").await;
+    let gateway = Gateway::of(&ca).await;
     gateway.issue().await;
     ca.stop().await;
-    multiply(&ca, &[("line-3", "gateway", 1600, 86_400)]);
+    ca.multiply(&[("line-3", "gateway", 1600, 86_400)]).await;
     ca.serve_with_failpoint("ca.revoke.batch:2").await;
     let revoke = ["cert", "revoke", "--where", "site=line-3", "--yes"];
     let cut = ca.command(&revoke).await;
     assert!(cut.code == 1 && cut.stderr.contains("the same command goes on"), "{cut}");
     ca.wait_killed().await;
-    let revoked = count(&ca, "state = 'revoked'");
+    let revoked = count(&ca, "state = 'revoked'").await;
     assert_eq!(revoked, 1000, "two batches are stored");
     ca.serve().await;
     let done = ca.json(&revoke).await;
     assert_eq!((&done["revoked"], &done["plan"]["already"]), (&600.into(), &1000.into()), "{done:#}");
-    assert_eq!(count(&ca, "state = 'revoked'"), 1600);
+    assert_eq!(count(&ca, "state = 'revoked'").await, 1600);
 }

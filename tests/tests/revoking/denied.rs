@@ -1,28 +1,19 @@
 //! The denied set of a running server: what others write into the database is in force within a second.
 
-use tests::acme_raw::Client;
 use tests::ca::{Ca, plain_get};
+use tests::gateway::Gateway;
 use tests::wait;
-
-use crate::world::{Gateway, python};
 
 /// The number up to which a server has read.
 pub(crate) async fn number(ca: &Ca) -> u64 {
-    let answer = plain_get(&operations(ca), "/readyz").await.unwrap_or_default();
+    let answer = plain_get(&ca.operations_address(), "/readyz").await.unwrap_or_default();
     let told = answer.lines().find_map(|line| line.strip_prefix("revocations: read up to number "));
     told.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{answer}"))
 }
 
+/// The value of a metric that has to be told.
 pub(crate) async fn metric(ca: &Ca, name: &str) -> f64 {
-    let text = plain_get(&operations(ca), "/metrics").await.unwrap();
-    let value = text.lines().find_map(|line| line.strip_prefix(name)).and_then(|rest| rest.trim().parse().ok());
-    value.unwrap_or_else(|| panic!("no {name}:\n{text}"))
-}
-
-fn operations(ca: &Ca) -> String {
-    let text = std::fs::read_to_string(ca.dir().join("run/addresses.json")).unwrap();
-    let addresses: serde_json::Value = serde_json::from_str(&text).unwrap();
-    addresses["operations"].as_str().unwrap().to_owned()
+    ca.metric(name).await.unwrap_or_else(|| panic!("no {name}"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -38,25 +29,25 @@ database.execute("COMMIT")
 print(number)
 "#;
     let mut ca = Ca::start(&[]).await;
-    let gateway = Gateway::enrol(&ca, &Client::of(&ca).await, "gw-1").await;
+    let gateway = Gateway::of(&ca).await;
     gateway.issue().await;
     let account = gateway.account.url.rsplit('/').next().unwrap().to_owned();
     for (kind, subject) in [("site", "home"), ("account", account.as_str())] {
-        let told: u64 = python(PROGRAM, &ca.dir(), &format!("{kind} {subject} 1")).trim().parse().unwrap();
+        let told: u64 = ca.python(PROGRAM, &format!("{kind} {subject} 1")).await.trim().parse().unwrap();
         wait::until_true("the denial to be known", 20, async || number(&ca).await >= told).await;
         gateway.order().await.expect(kind, 401, "unauthorized");
         assert_eq!(metric(&ca, &format!("pilotlight_denied_entries{{kind=\"{kind}\"}}")).await, 1.0);
         // it is known after the next start too
         ca.restart().await;
         gateway.order().await.expect(kind, 401, "unauthorized");
-        let told: u64 = python(PROGRAM, &ca.dir(), &format!("{kind} {subject} 0")).trim().parse().unwrap();
+        let told: u64 = ca.python(PROGRAM, &format!("{kind} {subject} 0")).await.trim().parse().unwrap();
         wait::until_true("the end of the denial", 20, async || number(&ca).await >= told).await;
         gateway.order().await.expect(kind, 201, "");
     }
     assert!(metric(&ca, "pilotlight_denied_lag_seconds").await < 60.0);
 
     let uid = nix::unistd::getuid();
-    let told: u64 = python(PROGRAM, &ca.dir(), &format!("session uid:{uid} 1")).trim().parse().unwrap();
+    let told: u64 = ca.python(PROGRAM, &format!("session uid:{uid} 1")).await.trim().parse().unwrap();
     wait::until_true("the denial to be known", 20, async || number(&ca).await >= told).await;
     let refused = ca.command(&["cert", "list"]).await;
     assert!(refused.code == 1 && refused.stderr.contains("access was withdrawn"), "{refused}");

@@ -2,9 +2,11 @@
 
 use tests::acme_raw::{Client, Key, new_account};
 use tests::ca::Ca;
+use tests::external_account::External;
+use tests::gateway::Gateway;
 use tests::wait;
 
-use crate::world::{Gateway, bound, count, multiply, shown};
+use crate::world::{count, shown, with_many};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_command_takes_a_device_out_with_everything_it_has() {
@@ -40,7 +42,11 @@ async fn one_command_takes_a_device_out_with_everything_it_has() {
     gateway.account.get(&open.location()).await.expect("refused at once", 401, "unauthorized");
     gateway.finalize(&open.json()).await.expect("refused at once", 401, "unauthorized");
     let (key, url) = (Key::new(), client.url("newAccount"));
-    new_account(&client, &key, &bound(token.trim(), &url, &key)).await.expect("its token", 403, "unauthorized");
+    new_account(&client, &key, &External::of_token(token.trim()).bind(&url, &key.jwk(), |_| ())).await.expect(
+        "its token",
+        403,
+        "unauthorized",
+    );
     other.issue().await;
 
     let again = ca.command(&["device", "revoke", "gw-1"]).await;
@@ -63,21 +69,14 @@ async fn one_command_takes_a_device_out_with_everything_it_has() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_with_more_certificates_than_a_transaction_takes() {
-    let mut ca = Ca::start(&[]).await;
-    let gateway = Gateway::enrol(&ca, &Client::of(&ca).await, "gw-1").await;
-    gateway.issue().await;
-    ca.stop().await;
-    multiply(&ca, &[("home", "gateway", 1200, 86_400), ("home", "gateway", 50, -86_400)]);
-    ca.serve().await;
+    let (ca, _) = with_many(&[("home", "gateway", 1200, 86_400), ("home", "gateway", 50, -86_400)]).await;
     let out = ca.json(&["device", "revoke", "gw-1"]).await;
     assert_eq!((&out["certificates"], &out["goesOn"]), (&1201.into(), &false.into()), "{out:#}");
-    assert_eq!(count(&ca, "state = 'issued'  AND device_id IS NOT NULL"), 50, "those that have expired");
-    wait::until_true("no job is left", 20, async || jobs(&ca) == 0).await;
+    assert_eq!(count(&ca, "state = 'issued'  AND device_id IS NOT NULL").await, 50, "those that have expired");
+    wait::until_true("no job is left", 20, async || jobs(&ca).await == 0).await;
 }
 
 /// Jobs that revoke what is left of a device.
-pub(crate) fn jobs(ca: &Ca) -> u64 {
-    const PROGRAM: &str = "import sqlite3, sys\n\
-        print(sqlite3.connect(sys.argv[1]).execute('SELECT COUNT(*) FROM job WHERE kind = ?', (sys.argv[2],)).fetchone()[0])";
-    crate::world::python(PROGRAM, &ca.dir(), "revoke-device").trim().parse().unwrap()
+pub(crate) async fn jobs(ca: &Ca) -> u64 {
+    ca.query("SELECT COUNT(*) FROM job WHERE kind = 'revoke-device'").await.trim().parse().unwrap()
 }

@@ -2,19 +2,20 @@
 
 use std::process::Command;
 
-use ring::digest::{SHA256, digest};
 use tests::acme_raw::Client;
 use tests::ca::Ca;
+use tests::certificate::{hex, sha256};
 use tests::folders::{Folder, write};
+use tests::gateway::Gateway;
 use tests::process::run;
 use tests::programs::Programs;
 
-use crate::world::{Gateway, shown};
+use crate::world::shown;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_is_revoked_by_serial_fingerprint_and_file() {
     let ca = Ca::start(&[]).await;
-    let gateway = Gateway::enrol(&ca, &Client::of(&ca).await, "gw-1").await;
+    let gateway = Gateway::of(&ca).await;
     let (files, mut issued) = (Folder::new(), Vec::new());
     for _ in 0..7 {
         issued.push(gateway.issue().await);
@@ -26,7 +27,7 @@ async fn a_certificate_is_revoked_by_serial_fingerprint_and_file() {
             .collect::<Vec<_>>()
             .join(":")
     };
-    let sha256: String = digest(&SHA256, &issued[3].der).as_ref().iter().map(|octet| format!("{octet:02x}")).collect();
+    let sha256 = hex(&sha256(&issued[3].der));
     // as `openssl x509 -text` and `cert show` write it
     write(&files.path().join("one.pem"), format!("Certificate:\n    Data:\n{}", issued[4].pem), 0o644);
     write(&files.path().join("one.der"), &issued[5].der, 0o644);
@@ -83,7 +84,7 @@ async fn a_certificate_is_revoked_by_serial_fingerprint_and_file() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_comes_through_a_pipe_as_well() {
     let ca = Ca::start(&[]).await;
-    let gateway = Gateway::enrol(&ca, &Client::of(&ca).await, "gw-1").await;
+    let gateway = Gateway::of(&ca).await;
     let files = Folder::new();
     for script in [r#""$0" cert revoke <(cat "$1") --dir "$2""#, r#"cat "$1" | "$0" cert revoke /dev/stdin --dir "$2""#]
     {
@@ -104,7 +105,7 @@ async fn a_certificate_comes_through_a_pipe_as_well() {
 #[tokio::test(flavor = "multi_thread")]
 async fn crl_7_a_hold_is_released_or_becomes_permanent_and_nothing_else_comes_back() {
     let ca = Ca::start(&[]).await;
-    let gateway = Gateway::enrol(&ca, &Client::of(&ca).await, "gw-1").await;
+    let gateway = Gateway::of(&ca).await;
     let serial = gateway.issue().await.serial;
     let hold = ["cert", "revoke", &serial, "--reason", "certificateHold"];
     let release = ["cert", "release", &serial];
@@ -138,7 +139,7 @@ async fn crl_7_a_hold_is_released_or_becomes_permanent_and_nothing_else_comes_ba
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expired_certificate_is_only_revoked_for_its_key() {
     let mut ca = Ca::start(&[]).await;
-    let gateway = Gateway::enrol(&ca, &Client::of(&ca).await, "gw-1").await;
+    let gateway = Gateway::of(&ca).await;
     let serial = gateway.issue().await.serial;
     ca.stop().await;
     ca.serve_at("+400d").await;

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tests::acme_raw::Client;
 use tests::ca::Ca;
+use tests::gateway::{Gateway, Issued};
 use tests::wait;
 
 use crate::denied::{metric, number};
-use crate::world::{Gateway, Issued};
 
 /// Who orders at the same time.
 const AT_ONCE: usize = 4;

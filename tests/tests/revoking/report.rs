@@ -4,15 +4,16 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::{Value, json};
-use tests::acme_raw::{Client, b64};
+use tests::acme_raw::b64;
 use tests::ca::{Ca, plain_get};
 use tests::folders::{Folder, write};
+use tests::gateway::{Gateway, Issued};
 use tests::http::curl;
 use tests::process::run;
 use tests::wait;
 
 use crate::denied::{metric, number};
-use crate::world::{Gateway, Issued, shown};
+use crate::world::shown;
 
 /// The complete list of the issuing CA as anybody gets it: its number, and its file.
 pub(crate) async fn fetch(ca: &Ca, files: &Folder) -> (u64, PathBuf) {
@@ -121,7 +122,7 @@ impl Case {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_revocation_is_reported_with_the_list_on_which_it_first_stood() {
     let ca = Ca::start(&[]).await;
-    let gateway = Gateway::enrol(&ca, &Client::of(&ca).await, "gw-1").await;
+    let gateway = Gateway::of(&ca).await;
     let (files, mut numbers) = (Folder::new(), Vec::new());
     // with it the set is not everything, which would be asked about
     let last = gateway.issue().await.serial;
@@ -176,13 +177,13 @@ async fn a_second_hold_is_another_one(ca: &Ca, files: &Folder, serial: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_published_tells_up_to_which_change_it_is() {
     let ca = Ca::start(&[]).await;
-    let gateway = Gateway::enrol(&ca, &Client::of(&ca).await, "gw-1").await;
+    let gateway = Gateway::of(&ca).await;
     let serial = gateway.issue().await.serial;
     ca.json(&["cert", "revoke", &serial]).await;
     let row = reported(&ca, &serial).await;
     let told = row["number"].as_u64().unwrap();
     assert_eq!(number(&ca).await, told, "readiness");
-    assert_eq!(metric(&ca, "pilotlight_denied_number ").await, told as f64);
+    assert_eq!(metric(&ca, "pilotlight_denied_number").await, told as f64);
     let lists = ca.json(&["crl", "show"]).await;
     let issuer = lists[1]["issuer"].as_str().unwrap().to_owned();
     for list in &lists.as_array().unwrap()[1..] {

@@ -5,21 +5,15 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tests::acme_raw::Client;
 use tests::ca::Ca;
+use tests::gateway::Gateway;
 use tests::process::run;
 
-use crate::world::{Gateway, count, multiply, shown};
+use crate::world::{count, shown, with_many};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_set_is_shown_first_and_then_revoked() {
-    let mut ca = Ca::start(&[]).await;
-    let gateway = Gateway::enrol(&ca, &Client::of(&ca).await, "gw-1").await;
-    let own = gateway.issue().await.serial;
-    ca.stop().await;
-    multiply(
-        &ca,
-        &[("home", "gateway", 700, 86_400), ("line-3", "server", 600, 86_400), ("line-3", "server", 40, -60)],
-    );
-    ca.serve().await;
+    let many = [("home", "gateway", 700, 86_400), ("line-3", "server", 600, 86_400), ("line-3", "server", 40, -60)];
+    let (ca, own) = with_many(&many).await;
     let revoke = |rest: &[&'static str]| [&["cert", "revoke", "--where"], rest].concat();
 
     let plan = ca.json(&revoke(&["site=line-3 name=*.line3.test", "--plan"])).await;
@@ -30,7 +24,7 @@ async fn a_set_is_shown_first_and_then_revoked() {
     );
     assert_eq!(plan["groups"], serde_json::json!([{ "site": "line-3", "profile": "server", "count": 600 }]));
     assert_eq!(plan["devices"], serde_json::json!([{ "name": "gw-1", "count": 600 }]));
-    assert_eq!(count(&ca, "state = 'revoked'"), 0, "a plan changes nothing");
+    assert_eq!(count(&ca, "state = 'revoked'").await, 0, "a plan changes nothing");
 
     for (arguments, told) in [
         (revoke(&["site=line-3"]), "give --yes or --count"),
@@ -42,13 +36,13 @@ async fn a_set_is_shown_first_and_then_revoked() {
         let refused = ca.command(&arguments).await;
         assert!(refused.code != 0 && refused.stderr.contains(told), "{arguments:?}: {refused}");
     }
-    assert_eq!(count(&ca, "state = 'revoked'"), 0);
+    assert_eq!(count(&ca, "state = 'revoked'").await, 0);
 
     let done =
         ca.json(&revoke(&["site=line-3", "--where", "name=*.line3.test", "--yes", "--comment", "line is sold"])).await;
     assert_eq!(done["revoked"], 600, "{done:#}");
-    assert_eq!(count(&ca, "state = 'revoked' AND site_id = 'line-3'"), 600);
-    assert_eq!(count(&ca, "state = 'revoked'"), 600, "nothing else");
+    assert_eq!(count(&ca, "state = 'revoked' AND site_id = 'line-3'").await, 600);
+    assert_eq!(count(&ca, "state = 'revoked'").await, 600, "nothing else");
     let again = ca.command(&revoke(&["site=line-3", "--yes"])).await;
     assert!(again.code == 0 && again.stderr.contains("nothing is left to be revoked"), "{again}");
 
@@ -61,8 +55,8 @@ async fn a_set_is_shown_first_and_then_revoked() {
     assert_eq!((&everything["affected"], &everything["everything"]), (&701.into(), &true.into()), "{everything:#}");
     let done = ca.json(&revoke(&["all", "--count", "701", "--reason", "certificateHold"])).await;
     assert_eq!(done["revoked"], 701);
-    assert_eq!(shown(&ca, &own).await["reason"], "certificateHold");
-    assert_eq!(count(&ca, "state = 'issued' AND source = 'api'"), 1, "the CA's own certificate");
+    assert_eq!(shown(&ca, &own.serial).await["reason"], "certificateHold");
+    assert_eq!(count(&ca, "state = 'issued' AND source = 'api'").await, 1, "the CA's own certificate");
     let done = ca.json(&revoke(&["reason=certificateHold", "--count", "701", "--reason", "superseded"])).await;
     assert_eq!(done["revoked"], 701, "CRL-7: what is held may become permanent");
 }
@@ -140,11 +134,7 @@ async fn batch(ca: &Ca, order: &Value) -> (u16, Value) {
 /// and around the audit log.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_set_goes_on_only_as_it_was_begun() {
-    let mut ca = Ca::start(&[]).await;
-    Gateway::enrol(&ca, &Client::of(&ca).await, "gw-1").await.issue().await;
-    ca.stop().await;
-    multiply(&ca, &[("line-3", "server", 600, 86_400)]);
-    ca.serve().await;
+    let (ca, _) = with_many(&[("line-3", "server", 600, 86_400)]).await;
     let plan = ca.json(&["cert", "revoke", "--where", "all", "--plan"]).await;
     let up_to = plan["upTo"].as_str().unwrap();
     let other = ca.json(&["audit", "list"]).await[0]["id"].clone();
@@ -160,7 +150,7 @@ async fn a_set_goes_on_only_as_it_was_begun() {
         let (status, refused) = batch(&ca, &with(&everything, "set", set)).await;
         assert!(status == 409 && refused["detail"].as_str().unwrap().contains("leave `set`"), "{status} {refused:#}");
     }
-    assert_eq!(count(&ca, "state = 'revoked'"), 0);
+    assert_eq!(count(&ca, "state = 'revoked'").await, 0);
 
     let some = json!({ "where": "site=line-3", "upTo": up_to, "reason": "superseded" });
     let (status, first) = batch(&ca, &some).await;
@@ -176,7 +166,7 @@ async fn a_set_goes_on_only_as_it_was_begun() {
         let detail = refused["detail"].as_str().unwrap_or_default();
         assert!(status == 409 && detail.contains("was begun with another"), "{name}={value}: {status} {refused:#}");
     }
-    assert_eq!(count(&ca, "state = 'revoked'"), 500);
+    assert_eq!(count(&ca, "state = 'revoked'").await, 500);
     let (status, last) = batch(&ca, &next).await;
     assert_eq!((status, &last["revoked"]), (200, &100.into()), "{last:#}");
     let log = ca.json(&["audit", "list", "--limit", "5000"]).await;

@@ -11,12 +11,12 @@ use nix::sys::signal::Signal;
 use tests::acme_raw::Client;
 use tests::ca::Ca;
 use tests::folders::{Folder, write};
+use tests::gateway::{Gateway, Issued};
 use tests::process::{Process, run};
 use tests::wait;
 
 use crate::denied::metric;
 use crate::report::fetch;
-use crate::world::{Gateway, Issued};
 
 /// Certificates of the device.
 const HELD: usize = 10;
@@ -38,16 +38,12 @@ impl Case {
         path
     }
 
-    fn issuer(&self) -> PathBuf {
-        self.ca.dir().join("ca/intermediate.crt")
-    }
-
     /// What `openssl ocsp` says of a certificate.
     async fn ocsp(&self, leaf: &Path) -> String {
         let mut command = Command::new("openssl");
-        command.args(["ocsp", "-no_nonce", "-issuer"]).arg(self.issuer()).arg("-cert").arg(leaf);
+        command.args(["ocsp", "-no_nonce", "-issuer"]).arg(self.ca.issuer()).arg("-cert").arg(leaf);
         command.args(["-url", &format!("http://{}/ocsp", self.ca.public_address()), "-CAfile"]).arg(self.ca.roots());
-        let said = run(command.arg("-verify_other").arg(self.issuer())).await;
+        let said = run(command.arg("-verify_other").arg(self.ca.issuer())).await;
         assert!(said.stderr.contains("Response verify OK"), "{said}");
         said.stdout
     }
@@ -55,7 +51,7 @@ impl Case {
     /// What `openssl verify` says of a certificate by the complete list as it is served now.
     async fn verify(&self, leaf: &Path, list: &Path) -> String {
         let mut command = Command::new("openssl");
-        command.args(["verify", "-crl_check", "-CAfile"]).arg(self.ca.roots()).arg("-untrusted").arg(self.issuer());
+        command.args(["verify", "-crl_check", "-CAfile"]).arg(self.ca.roots()).arg("-untrusted").arg(self.ca.issuer());
         let said = run(command.arg("-CRLfile").arg(list).arg(leaf)).await;
         said.stdout + &said.stderr
     }
@@ -64,7 +60,7 @@ impl Case {
     async fn path(&self, leaf: &Path) -> String {
         let request = self.files.path().join("request.der");
         let mut command = Command::new("openssl");
-        command.args(["ocsp", "-no_nonce", "-issuer"]).arg(self.issuer()).arg("-cert").arg(leaf);
+        command.args(["ocsp", "-no_nonce", "-issuer"]).arg(self.ca.issuer()).arg("-cert").arg(leaf);
         run(command.arg("-reqout").arg(&request)).await.success();
         let text = BASE64_STANDARD.encode(std::fs::read(&request).unwrap());
         format!("/ocsp/{}", text.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D"))

@@ -2,12 +2,11 @@
 
 use std::process::Command;
 
-use tests::acme_raw::Client;
 use tests::ca::Ca;
 use tests::process::run;
 use tests::programs::Programs;
 
-use crate::world::{Gateway, count, multiply};
+use crate::world::{count, with_many};
 
 /// Runs a command on a terminal of its own and types a line when it is asked to; what stood on the terminal.
 async fn at_a_terminal(ca: &Ca, typed: &str, arguments: &[&str]) -> (i32, String) {
@@ -40,13 +39,8 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 /// Fails when anything but the number itself has everything revoked, or when a set says `yes` to less than that word.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_number_has_to_be_typed_before_everything_is_revoked() {
-    let mut ca = Ca::start(&[]).await;
-    let gateway = Gateway::enrol(&ca, &Client::of(&ca).await, "gw-1").await;
-    gateway.issue().await;
-    ca.stop().await;
-    multiply(&ca, &[("line-3", "server", 1200, 86_400)]);
-    ca.serve().await;
-    let revoked = || count(&ca, "state = 'revoked'");
+    let (ca, _) = with_many(&[("line-3", "server", 1200, 86_400)]).await;
+    let revoked = async || count(&ca, "state = 'revoked'").await;
 
     let some = ["cert", "revoke", "--where", "site=line-3"];
     for (typed, set) in [
@@ -59,7 +53,7 @@ async fn the_number_has_to_be_typed_before_everything_is_revoked() {
     ] {
         let (code, seen) = at_a_terminal(&ca, typed, set).await;
         assert!(code == 1 && seen.contains("nothing was done: that was not"), "{typed}: {seen}");
-        assert_eq!(revoked(), 0, "{typed} {set:?}");
+        assert_eq!(revoked().await, 0, "{typed} {set:?}");
     }
     let (code, seen) = at_a_terminal(&ca, "yes", &some).await;
     assert_eq!(code, 0, "{seen}");
@@ -73,9 +67,9 @@ async fn the_number_has_to_be_typed_before_everything_is_revoked() {
         assert!(seen.contains(told), "no {told:?}: {seen}");
     }
     assert!(!seen.contains("NOTHING WOULD BE LEFT"), "{seen}");
-    assert_eq!(revoked(), 1200);
+    assert_eq!(revoked().await, 1200);
     let (code, seen) = at_a_terminal(&ca, "1", &["cert", "revoke", "--where", "all"]).await;
     assert!(code == 0 && seen.contains("NOTHING WOULD BE LEFT IN FORCE"), "{seen}");
     assert!(seen.contains("1 certificate to be revoked") && seen.contains("Type their number"), "{seen}");
-    assert_eq!(revoked(), 1201);
+    assert_eq!(revoked().await, 1201);
 }
