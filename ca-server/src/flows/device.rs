@@ -12,7 +12,7 @@ use pki_core::policy::Nameless;
 use pki_core::policy::decide::{Request, Requester};
 use pki_core::time::Timestamp;
 pub use store::devices::Filter;
-use store::{audit, certificates, devices, eab_keys};
+use store::{audit, certificates, devices, eab_keys, sites};
 
 use super::eab::{self, NewKey};
 use super::record::{With, event};
@@ -42,6 +42,7 @@ pub async fn add(ctx: &Context, new: NewDevice, life: Option<Duration>, actor: &
     let added = event(ctx, actor, "device.add", format_args!("device:{}", device.id))
         .with("name", &device.name)
         .with("profile", &device.profile)
+        .with("site", &device.site)
         .with("labels", &device.labels);
     ctx.store
         .write(async move |tx| {
@@ -52,6 +53,8 @@ pub async fn add(ctx: &Context, new: NewDevice, life: Option<Duration>, actor: &
                     pki_core::acme::problem::Problem::new(ProblemKind::Malformed, detail).with_status(409),
                 ));
             }
+            // a site is a name and no more: the first device that stands there makes it
+            sites::insert(tx, &row.site, row.created_at).await?;
             devices::insert(tx, &row).await?;
             eab_keys::insert(tx, &key).await?;
             audit::append(tx, &added).await?;

@@ -158,6 +158,24 @@ async fn a_device_needs_no_name_where_its_profile_makes_one() {
     assert_eq!(names(&agent), "DNS:core.site.test");
 }
 
+/// Fails when a site has to be known before a device may stand there, or its certificates do not say where it stands.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_begins_with_its_first_device() {
+    let (ca, _) = ca(&[]).await;
+    for name in ["gw-1", "gw-2"] {
+        let dns = format!("{name}.site.test");
+        let add = ["device", "add", name, "--profile", "gateway", "--dns", &dns, "--site", "line-3"];
+        let token = ca.command(&add).await.success();
+        Agent::new().enroll(token.trim()).await.success();
+    }
+    let listed = ca.json(&["device", "list"]).await;
+    assert!(listed.as_array().unwrap().iter().all(|device| device["site"] == "line-3"), "{listed:#}");
+    let plan = ca.json(&["cert", "revoke", "--where", "site=line-3", "--plan"]).await;
+    assert_eq!((&plan["affected"], &plan["groups"][0]["site"]), (&json!(2), &json!("line-3")), "{plan:#}");
+    let wrong = ca.command(&["device", "add", "gw-3", "--profile", "gateway", "--site", "Line 3"]).await;
+    assert!(wrong.code == 1 && wrong.stderr.contains("site"), "{wrong}");
+}
+
 /// The names in an agent's certificate.
 fn names(agent: &Agent) -> String {
     let told =

@@ -49,7 +49,7 @@ pub(in crate::cli) struct Add {
     /// A label, of which its profile may make names; may be given several times
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = args::label)]
     labels: Vec<(String, String)>,
-    /// Its site
+    /// Where it stands: a name of your choice, for sets such as `cert revoke --where site=NAME` [default: home]
     #[arg(long)]
     site: Option<String>,
     #[command(flatten)]
