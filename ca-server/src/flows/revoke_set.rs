@@ -100,8 +100,8 @@ async fn plan_up_to(
             let (devices, holders) = selected::count_by_device(tx, &target, DEVICES).await?;
             let mut plan = Plan { up_to: Some(up_to), groups, devices, holders, is_everything: false };
             let affected = plan.count(Fate::Affected);
-            plan.is_everything = selection.conditions().is_empty()
-                || (affected > 0 && affected >= selected::count_in_force(tx, now).await?);
+            plan.is_everything =
+                selection.conditions().is_empty() || (affected > 0 && !selected::leaves_any(tx, &target).await?);
             Ok::<_, FlowError>(plan)
         })
         .await

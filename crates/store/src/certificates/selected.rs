@@ -228,11 +228,16 @@ pub async fn count_planned(tx: &mut Tx<'_>, target: &Target<'_>) -> Result<u64, 
     counted(tx.row(sql, &all.values).await?)
 }
 
-/// How many certificates could be revoked at all: what a set that means everything affects.
-pub async fn count_in_force(tx: &mut Tx<'_>, now: Timestamp) -> Result<u64, StoreError> {
-    let sql =
-        format!("SELECT COUNT(*) FROM certificate c WHERE {NOT_OWN} AND c.state = 'issued' AND c.not_after >= $1");
-    counted(tx.row(sql, &[now.into()]).await?)
+/// Whether anything in force is no part of a set. What is on hold already, or is given another reason only, is not in force.
+pub async fn leaves_any(tx: &mut Tx<'_>, target: &Target<'_>) -> Result<bool, StoreError> {
+    let mut all = Where::of(tx, target);
+    let now = all.put(target.now);
+    let sql = format!(
+        "SELECT COUNT(*) FROM (SELECT 1 FROM certificate c WHERE {NOT_OWN} AND c.state = 'issued' AND c.not_after >= {now} \
+         AND NOT COALESCE(({}), FALSE) LIMIT 1) AS others",
+        all.sql
+    );
+    Ok(counted(tx.row(sql, &all.values).await?)? > 0)
 }
 
 /// The certificates in force whose key has this SHA-256, but for one: a few of their serial numbers, the oldest first, and how
