@@ -1,8 +1,12 @@
 //! A copy of every list in a folder, for static servers and for carrying them on a stick: names as in the addresses, and an
 //! index that says what each file is.
 
+use std::cmp::Ordering::{Equal, Greater, Less};
 use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
@@ -13,11 +17,15 @@ use super::Published;
 /// The name of the index.
 const INDEX: &str = "index.json";
 
+/// With each so many looks the files are looked at too: others may have removed or cut them.
+const LOOKS: u32 = 10;
+
 /// The folder, and what this process wrote to it.
 #[derive(Debug, Clone)]
 pub(super) struct Folder {
     path: PathBuf,
     written: Arc<Mutex<BTreeMap<String, u64>>>,
+    looks: Arc<AtomicU32>,
 }
 
 #[derive(Serialize)]
@@ -38,11 +46,15 @@ struct Line<'a> {
 
 impl Folder {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, written: Arc::default() }
+        Self { path, written: Arc::default(), looks: Arc::default() }
     }
 
-    /// Whether everything is there, as far as this process wrote it.
+    /// Whether everything is there, as far as this process wrote it; now and then it is not believed, so that [`Self::write`]
+    /// looks, which may block.
     pub(super) fn has(&self, lists: &[Arc<Published>]) -> bool {
+        if self.looks.fetch_add(1, Ordering::Relaxed) % LOOKS == LOOKS - 1 {
+            return false;
+        }
         let Ok(written) = self.written.try_lock() else { return false };
         let is_there = |list: &Published, (name, _): (String, &[u8])| {
             written.get(&name).is_some_and(|number| *number >= list.record.number)
@@ -50,16 +62,21 @@ impl Folder {
         lists.iter().all(|list| files(list).into_iter().all(|file| is_there(list, file)))
     }
 
-    /// Writes the files that are older than these lists, and then the index.
+    /// Writes the files that are older than these lists, gone or cut short, and then the index.
     pub(super) fn write(&self, lists: &[Arc<Published>]) -> Result<(), String> {
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut is_changed = false;
+        let mut is_changed = !self.path.join(INDEX).is_file();
         for list in lists {
             for (name, bytes) in files(list) {
-                if written.get(&name).is_some_and(|number| *number >= list.record.number) {
+                let path = self.path.join(&name);
+                let is_done = |number: &u64| match number.cmp(&list.record.number) {
+                    Greater => true,
+                    Equal => path.metadata().is_ok_and(|file| usize::try_from(file.len()) == Ok(bytes.len())),
+                    Less => false,
+                };
+                if written.get(&name).is_some_and(is_done) {
                     continue;
                 }
-                let path = self.path.join(&name);
                 put(&path, bytes).map_err(|error| {
                     format!(
                         "cannot write the copy {}: {error}; check the space and the rights on that folder",
@@ -88,8 +105,10 @@ impl Folder {
 }
 
 fn put(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    if let Some(folder) = path.parent() {
+    if let Some(folder) = path.parent().filter(|folder| !folder.is_dir()) {
         std::fs::create_dir_all(folder)?;
+        // who serves or copies them is another user, and the umask of the service shuts everybody else out
+        let _ = std::fs::set_permissions(folder, Permissions::from_mode(0o755));
     }
     durable::write(path, bytes, 0o644, Existing::Replace)
 }
@@ -127,4 +146,69 @@ fn lines(list: &Published) -> Vec<Line<'_>> {
         line(name(list, "-delta"), format!("{scope}, delta"), entries, list.delta_sha256.as_str())
     });
     std::iter::once(full).chain(delta).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use pki_core::time::Timestamp;
+    use pki_core::x509::crl::Crl;
+    use rustix::fs::Mode;
+    use rustix::process::umask;
+    use store::crls::{CrlRecord, Scheduled};
+
+    use super::*;
+
+    fn list(number: u64) -> Arc<Published> {
+        let der = include_bytes!("../../../../fuzz/corpus/crl/entries.der");
+        let at = Timestamp::from_unix_seconds(1_800_000_000);
+        let record = CrlRecord {
+            issuer: "00000000000000000000000000000001".parse().unwrap(),
+            shard: None,
+            number,
+            this_update: at,
+            next_update: at,
+            entries: 0,
+            covers: 0,
+            urls: Vec::new(),
+            scheduled: Scheduled { number, at, covers: 0 },
+        };
+        Arc::new(Published::new(record, Crl::parse(der).unwrap(), None))
+    }
+
+    /// Fails when a copy that somebody removed or cut short is missed until the next list, or an older list takes the place
+    /// of a newer one.
+    #[test]
+    fn what_others_take_away_is_written_again() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::new(place.path().join("crl"));
+        let (old, new) = ([list(1)], [list(2)]);
+        let path = folder.path.join(name(&new[0], ""));
+        let whole = |path: &Path| std::fs::read(path).is_ok_and(|bytes| bytes == new[0].full.der());
+        folder.write(&new).unwrap();
+        assert!(whole(&path) && folder.has(&new));
+        for damage in [|path: &Path| std::fs::remove_file(path), |path: &Path| std::fs::write(path, b"0")] {
+            damage(&path).unwrap();
+            folder.write(&old).unwrap();
+            assert!(!whole(&path), "an older list is not the remedy");
+            assert!((0..LOOKS).any(|_| !folder.has(&new)), "it is looked after");
+            folder.write(&new).unwrap();
+            assert!(whole(&path));
+        }
+        std::fs::remove_dir_all(&folder.path).unwrap();
+        folder.write(&new).unwrap();
+        assert!(whole(&path) && folder.path.join(INDEX).is_file());
+    }
+
+    /// Fails when a static server, or who got a copy by rsync, may not read what the service wrote with `UMask=0077`.
+    #[test]
+    fn copies_are_for_everybody_whatever_the_umask() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("crl/issuer/0.crl");
+        let before = umask(Mode::from_raw_mode(0o077));
+        let written = put(&folder.path().join("crl/issuer.crl"), b"1").and_then(|()| put(&path, b"2"));
+        umask(before);
+        written.unwrap();
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(path.ancestors().take(3).map(mode).collect::<Vec<_>>(), [0o644, 0o755, 0o755]);
+    }
 }
