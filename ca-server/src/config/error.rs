@@ -37,11 +37,15 @@ impl ConfigError {
     pub(super) fn from_toml(path: &Path, text: &str, error: &toml::de::Error) -> Self {
         let offset = error.span().map_or(0, |span| span.start);
         let key = spans::key_at(text, offset);
-        let message = match unknown_key(error.message()) {
+        let told = match error.message() {
+            "duplicate key" => "it stands in this file already; change it there: a section and a key are written once",
+            other => other,
+        };
+        let message = match unknown_key(told) {
             Some((unknown, known)) => unknown_key_message(unknown, &known, key.as_deref()),
             None => match key {
-                Some(key) => format!("`{key}`: {}", error.message()),
-                None => error.message().to_owned(),
+                Some(key) => format!("`{key}`: {told}"),
+                None => told.to_owned(),
             },
         };
         Self::Line { path: path.to_owned(), line: spans::line(text, offset), message }

@@ -72,6 +72,15 @@ fn an_unknown_key_is_named_with_its_line_and_the_nearest_known_one() {
     assert!(nested.contains(&format!("unknown key `colour` in [ca.issuing]; known there: {known}")), "{nested}");
 }
 
+/// Fails when whoever pastes a section of the manual below the one that is there is not told where to write instead.
+#[test]
+fn what_is_written_twice_is_to_be_changed_where_it_stands() {
+    let twice = refusal(|text| format!("{text}\n[crl]\nkeys = [\"former\"]\n"));
+    assert!(twice.contains("`crl`: it stands in this file already; change it there"), "{twice}");
+    let key = refusal(|text| text.replace("life_days = 30", "life_days = 30\nlife_days = 60"));
+    assert!(key.contains("it stands in this file already; change it there"), "{key}");
+}
+
 #[test]
 fn wrong_values_name_the_key_the_line_and_the_remedy() {
     let cases = [
