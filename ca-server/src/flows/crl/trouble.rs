@@ -31,7 +31,9 @@ impl Troubles {
     fn set(&self, part: Part, of: Option<IssuerId>, what: Option<String>) -> (bool, bool) {
         let mut troubles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let before = troubles.remove(&(part, of));
-        let is_new = what.is_some() && before != what;
+        // what is said of the clock has the time in it: another text with every look, and no other news
+        let is_same = before == what || part == Part::Clock && before.is_some();
+        let is_new = what.is_some() && !is_same;
         troubles.extend(what.map(|what| ((part, of), what)));
         (is_new, !troubles.keys().any(|(other, _)| *other == part))
     }
@@ -56,5 +58,25 @@ pub(super) async fn append(ctx: &Context, event: AuditEvent) {
     let written = ctx.store.write(async move |tx| Ok::<_, FlowError>(audit::append(tx, &event).await?)).await;
     if let Err(error) = written {
         tracing::warn!(%error, "the audit log does not hold this");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fails when a wrong clock fills the log and the audit log with a line for each look, or another reason is kept back.
+    #[test]
+    fn what_lasts_is_told_once() {
+        let troubles = Troubles::default();
+        let tell = |part, what: Option<&str>| troubles.set(part, None, what.map(ToOwned::to_owned)).0;
+        assert!(tell(Part::Clock, Some("dated 12:00, and it is 11:00:00")));
+        assert!(!tell(Part::Clock, Some("dated 12:00, and it is 11:00:01")));
+        assert_eq!(troubles.lines(), ["dated 12:00, and it is 11:00:01"], "readiness has the newest");
+        assert!(!tell(Part::Clock, None));
+        assert!(tell(Part::Clock, Some("dated 12:00, and it is 11:00:02")), "it came back");
+        assert!(tell(Part::Folder, Some("the disk is full")));
+        assert!(!tell(Part::Folder, Some("the disk is full")));
+        assert!(tell(Part::Folder, Some("the rights are wrong")));
     }
 }
