@@ -259,13 +259,68 @@ pub async fn refresh(ctx: &Context) {
             (_, false) => Verdict::Goes,
         }
     });
+    let mut round = Round::default();
     for (key, kept) in due {
-        let asked = Asked { id: kept.id.clone(), serial: Serial::from_octets(key.serial()).ok() };
-        if let Made::Refused(refusal) = once(ctx, key, vec![asked]).await {
-            tracing::warn!(?refusal, "answers that are asked for cannot be signed anew; it is tried again");
-            return;
+        if round.leaves_out(&key) {
+            continue;
         }
+        let asked = Asked { id: kept.id.clone(), serial: Serial::from_octets(key.serial()).ok() };
+        round.note(&key, &once(ctx, key, vec![asked]).await);
         // whoever asks now is served between two signatures
         tokio::task::yield_now().await;
+    }
+    if round.refused > 0 {
+        let refused = round.refused;
+        tracing::warn!(refused, "answers that are asked for cannot be signed anew; it is tried again");
+    }
+}
+
+/// How it goes to sign anew what is due. An issuer whose turn comes later is left out of the rest; any other failure is a
+/// fault of that one answer and keeps none behind it from its signature.
+#[derive(Debug, Default)]
+struct Round {
+    refused: usize,
+    later: Vec<u16>,
+}
+
+impl Round {
+    fn leaves_out(&self, key: &Key) -> bool {
+        self.later.contains(&key.issuer())
+    }
+
+    fn note(&mut self, key: &Key, made: &Made) {
+        let Made::Refused(refusal) = made else { return };
+        self.refused += 1;
+        if *refusal == Refusal::TryLater {
+            self.later.push(key.issuer());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flows::ocsp::tests::kept;
+
+    /// Fails when an answer that cannot be made, such as that of a row which cannot be read, keeps those after it from being
+    /// signed; or when an issuer without a responder does so to the others, or is asked for every answer of its own.
+    #[test]
+    fn an_answer_that_cannot_be_signed_anew_holds_up_no_other() {
+        let mut round = Round::default();
+        let mut tried = Vec::new();
+        for (issuer, number) in [(0, 1), (0, 2), (1, 3), (1, 4), (0, 5)] {
+            let key = Key::of(issuer, &[number], 0).unwrap();
+            if round.leaves_out(&key) {
+                continue;
+            }
+            tried.push(number);
+            let made = match number {
+                1 => Made::Refused(Refusal::InternalError),
+                3 => Made::Refused(Refusal::TryLater),
+                _ => Made::Kept(kept(1)),
+            };
+            round.note(&key, &made);
+        }
+        assert_eq!((tried, round.refused), (vec![1, 2, 3, 5], 2));
     }
 }

@@ -43,7 +43,7 @@ impl Key {
         Self::of(issuer, id.serial_octets()?, id.form()?)
     }
 
-    fn of(issuer: u16, octets: &[u8], form: usize) -> Option<Self> {
+    pub(super) fn of(issuer: u16, octets: &[u8], form: usize) -> Option<Self> {
         let mut serial = [0; 20];
         serial.get_mut(..octets.len())?.copy_from_slice(octets);
         Some(Self { issuer, form: u8::try_from(form).ok()?, length: u8::try_from(octets.len()).ok()?, serial })
