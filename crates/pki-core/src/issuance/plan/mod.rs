@@ -72,6 +72,11 @@ impl IssuingCa {
         bases.map(|base| list_url(base, self.id, shard, suffix)).collect()
     }
 
+    /// The last second in which it and all above it are valid: no leaf, and no responder, of it lives longer.
+    pub fn end(&self) -> Timestamp {
+        validity::common_life(self.with_chain()).map_or(self.certificate.not_after(), |(_, end)| end)
+    }
+
     fn with_chain(&self) -> impl Iterator<Item = &Certificate> + Clone {
         std::iter::once(&self.certificate).chain(&self.chain)
     }
