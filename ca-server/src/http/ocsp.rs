@@ -125,7 +125,7 @@ impl Front {
     fn show(&self, made: Made, conditions: Option<&HeaderMap>) -> Response<Page> {
         match made {
             Made::Kept(kept) => self.show_kept(&kept, conditions),
-            Made::Once(der) => uncached(der),
+            Made::Once { der, .. } => uncached(der),
             Made::Refused(why) => refusal(why),
         }
     }

@@ -4,7 +4,7 @@ use pki_core::x509::ocsp::Status;
 use tests::certificate::{hex, sha256};
 use tests::http::{ask, curl};
 
-use crate::world::{OcspAnswer, World, base64, nonce, request};
+use crate::world::{OcspAnswer, World, base64, metric, nonce, post, request};
 
 /// OCS-3: fails when a form of the path that some client or proxy writes is read as something else. The nonces make
 /// base64 with `+`, `/` and `//` in it, and the answer shows that every octet arrived.
@@ -144,4 +144,22 @@ async fn ocs_12_an_answer_is_kept_until_the_certificate_is_revoked() {
     ] {
         assert!(metrics.contains(line), "{line}: {metrics}");
     }
+}
+
+/// Fails when those who wait for one signature are counted as one, or a question about several as anything but several.
+#[tokio::test(flavor = "multi_thread")]
+async fn everybody_who_is_told_something_is_counted() {
+    let world = World::start().await;
+    let unknown = async || metric(&world.ca, "pilotlight_ocsp_answers_total{status=\"unknown\"}").await;
+    let before = unknown().await;
+    let question = request(&[world.id(&[7])], &[]);
+    let mut asking = tokio::task::JoinSet::new();
+    for _ in 0..64 {
+        let (address, question) = (world.ca.public_address(), question.clone());
+        asking.spawn(async move { post(&address, &question).await.read() });
+    }
+    assert_eq!(asking.join_all().await.len(), 64);
+    assert_eq!(unknown().await, before + 64);
+    world.post(&request(&[world.id(&[8]), world.id(&[9]), world.id(&[10])], &[])).await.read();
+    assert_eq!(unknown().await, before + 67);
 }

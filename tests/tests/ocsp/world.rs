@@ -88,6 +88,13 @@ pub(crate) async fn can_answer(ca: &Ca) {
     wait::until_true("the responder to answer", 30, async || post(&address, &question).await.body.len() > 5).await;
 }
 
+/// A number that monitoring sees, by its name with its labels; 0 when it is not there.
+pub(crate) async fn metric(ca: &Ca, name: &str) -> u64 {
+    let text = tests::ca::plain_get(&ca.operations_address(), "/metrics").await.unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.map_or(0, |value| value.parse().unwrap())
+}
+
 pub(crate) async fn post(address: &str, request: &[u8]) -> Answer {
     let head = format!("Content-Type: application/ocsp-request\r\nContent-Length: {}\r\n", request.len());
     ask(address, "POST /ocsp", &head, request).await

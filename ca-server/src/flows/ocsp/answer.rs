@@ -67,9 +67,7 @@ pub async fn answer(ctx: &Context, request: &[u8]) -> Made {
         Some(key) => once(ctx, key, asked).await,
         None => make(ctx, issuer, asked, request.nonce()).await.map_or_else(Made::Refused, Signed::for_one),
     };
-    if let Made::Refused(refusal) = &made {
-        ocsp.metrics.ocsp.count_refusal(*refusal);
-    }
+    ocsp.count(&made);
     made
 }
 
@@ -117,7 +115,7 @@ async fn fly(ctx: &Context, key: Key, asked: Vec<Asked>, flight: &Flight) -> Mad
                 ctx.ocsp.cache.put(key, Arc::clone(&kept), flight);
                 Made::Kept(kept)
             }
-            None => Made::Once(signed.der),
+            None => signed.for_one(),
         },
         Err(refusal) => Made::Refused(refusal),
     }
@@ -133,7 +131,7 @@ struct Signed {
 
 impl Signed {
     fn for_one(self) -> Made {
-        Made::Once(self.der)
+        Made::Once { said: self.said.iter().map(|(_, status)| *status).collect(), der: self.der }
     }
 
     /// With what caches are told; none for what they shall not keep (OCS-10).
@@ -181,7 +179,6 @@ async fn make(ctx: &Context, issuer: u16, asked: Vec<Asked>, nonce: Option<&[u8]
     };
     let der = sign(&credential, &plan)?;
     let next_update = plan.next_update;
-    said.iter().for_each(|(_, status)| ctx.metrics.ocsp.count_status(*status));
     ctx.metrics.ocsp.observe_signing(begun.elapsed());
     Ok(Signed { der, produced_at: now, next_update, said })
 }

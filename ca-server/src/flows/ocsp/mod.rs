@@ -82,7 +82,12 @@ pub enum Made {
     /// An answer that may be kept.
     Kept(Arc<Kept>),
     /// An answer for whoever asked: it is about nothing that exists, or carries a nonce, or is about several.
-    Once(Bytes),
+    Once {
+        /// The whole answer.
+        der: Bytes,
+        /// What it says of each certificate.
+        said: Arc<[Status]>,
+    },
     /// None.
     Refused(Refusal),
 }
@@ -111,8 +116,9 @@ impl Ocsp {
         let Some(issuer) = self.issuer_of(&request) else { return Some(self.refuse(Refusal::Unauthorized)) };
         let id = request.single().filter(|_| request.nonce().is_none())?;
         let kept = self.cache.get(&Key::new(issuer, id)?).filter(|kept| self.is_fresh(kept, now))?;
-        self.metrics.ocsp.count_status(kept.status);
-        Some(Made::Kept(kept))
+        let made = Made::Kept(kept);
+        self.count(&made);
+        Some(made)
     }
 
     /// Whether there is a certificate to answer with for the key that issues.
@@ -150,8 +156,19 @@ impl Ocsp {
     }
 
     fn refuse(&self, refusal: Refusal) -> Made {
-        self.metrics.ocsp.count_refusal(refusal);
-        Made::Refused(refusal)
+        let made = Made::Refused(refusal);
+        self.count(&made);
+        made
+    }
+
+    /// Counts what somebody who asked is told; many may be told by one signature, and nobody by one that is made ahead.
+    fn count(&self, made: &Made) {
+        let metrics = &self.metrics.ocsp;
+        match made {
+            Made::Kept(kept) => metrics.count_status(kept.status),
+            Made::Once { said, .. } => said.iter().for_each(|status| metrics.count_status(*status)),
+            Made::Refused(refusal) => metrics.count_refusal(*refusal),
+        }
     }
 
     /// The one issuer that everything is about (OCS-6): a request about several is refused as a whole.
