@@ -173,3 +173,28 @@ async fn a_set_goes_on_only_as_it_was_begun() {
     let begun: Vec<&Value> = log.as_array().unwrap().iter().filter(|event| event["action"] == "set.revoke").collect();
     assert_eq!((begun.len(), &begun[0]["id"]), (1, &first["set"]), "{begun:#?}");
 }
+
+/// Fails when a certificate that is issued after the plan makes everything there was look like a part: a program that planned
+/// is then not asked how many it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_there_was_is_everything_whatever_is_issued_since() {
+    let ca = Ca::start(&[]).await;
+    let gateway = Gateway::enrol(&ca, &Client::of(&ca).await, "gw-1").await;
+    let issuer = shown(&ca, &gateway.issue().await.serial).await["issuer"].as_str().unwrap().to_owned();
+    let all = format!("issuer={issuer}");
+    let plan = ca.json(&["cert", "revoke", "--where", &all, "--plan"]).await;
+    assert_eq!((&plan["affected"], &plan["everything"]), (&1.into(), &true.into()), "{plan:#}");
+    let order = json!({ "where": all, "upTo": plan["upTo"] });
+    let later = gateway.issue().await.serial;
+
+    let (status, refused) = batch(&ca, &order).await;
+    let detail = refused["detail"].as_str().unwrap_or_default();
+    assert!(status == 409 && detail.contains("every certificate in force"), "{status} {refused:#}");
+    assert_eq!(count(&ca, "state = 'revoked'"), 0);
+
+    let mut counted = order.clone();
+    counted["count"] = 1.into();
+    let (status, done) = batch(&ca, &counted).await;
+    assert_eq!((status, &done["revoked"]), (200, &1.into()), "{done:#}");
+    assert_eq!(shown(&ca, &later).await["state"], "issued", "it was not meant");
+}

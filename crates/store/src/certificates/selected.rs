@@ -228,13 +228,14 @@ pub async fn count_planned(tx: &mut Tx<'_>, target: &Target<'_>) -> Result<u64, 
     counted(tx.row(sql, &all.values).await?)
 }
 
-/// Whether anything in force is no part of a set. What is on hold already, or is given another reason only, is not in force.
+/// Whether anything in force is no part of a set; what was made later than its end does not count. What is on hold already, or
+/// is given another reason only, is not in force.
 pub async fn leaves_any(tx: &mut Tx<'_>, target: &Target<'_>) -> Result<bool, StoreError> {
     let mut all = Where::of(tx, target);
-    let now = all.put(target.now);
+    let (now, end) = (all.put(target.now), all.put(Value::text(target.up_to)));
     let sql = format!(
         "SELECT COUNT(*) FROM (SELECT 1 FROM certificate c WHERE {NOT_OWN} AND c.state = 'issued' AND c.not_after >= {now} \
-         AND NOT COALESCE(({}), FALSE) LIMIT 1) AS others",
+         AND c.id <= {end} AND NOT COALESCE(({}), FALSE) LIMIT 1) AS others",
         all.sql
     );
     Ok(counted(tx.row(sql, &all.values).await?)? > 0)

@@ -174,15 +174,18 @@ async fn a_plan_counts_fates(store: &Store) {
     assert_eq!((devices, holders), (vec![(None, 3)], 2), "one device, and what no device holds");
     assert_eq!(planned, 1);
     // three are in force; what is held or revoked does not make up for one of them
-    for (text, is_left) in [
-        ("all", false),
-        ("name=*.test", false),
-        ("reason!=superseded", false),
-        ("expires-after=2026-01-01T00:01:40Z reason!=certificateHold", false),
-        ("site=line-3", true),
-        ("site=home", true),
-        ("device!=gw-1", true),
-        ("reason=certificateHold", true),
+    let earlier = stock.records["b.line3.test"].id;
+    for (text, up_to, is_left) in [
+        ("name=*.line3.test", up_to, true),
+        ("name=*.line3.test", earlier, false),
+        ("all", up_to, false),
+        ("name=*.test", up_to, false),
+        ("reason!=superseded", up_to, false),
+        ("expires-after=2026-01-01T00:01:40Z reason!=certificateHold", up_to, false),
+        ("site=line-3", up_to, true),
+        ("site=home", up_to, true),
+        ("device!=gw-1", up_to, true),
+        ("reason=certificateHold", up_to, true),
     ] {
         let left = read(store, async move |tx| {
             let selection = Selection::parse(text).unwrap();
