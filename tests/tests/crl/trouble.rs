@@ -169,6 +169,10 @@ async fn crl_9_a_damaged_list_in_the_database_is_made_anew() {
         world.ca.query(&format!("UPDATE crl SET der = x'3003020100' WHERE shard = {scope}")).await;
         world.ca.serve().await;
         let (complete, shard) = (world.complete(), world.shard(0));
+        for list in [&complete, &shard] {
+            let address = world.url(list);
+            wait::until_true("a list of each", SOON, async || curl(&[&address]).await.status == 200).await;
+        }
         let (list, part) = tokio::join!(world.named(&complete, &leaf.serial), world.named(&shard, &leaf.serial));
         assert!(list.number().max(part.number()) > before.number());
         all_clear(&world.ca, "publish").await;

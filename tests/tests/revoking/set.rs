@@ -190,7 +190,7 @@ async fn everything_there_was_is_everything_whatever_is_issued_since() {
     let (status, refused) = batch(&ca, &order).await;
     let detail = refused["detail"].as_str().unwrap_or_default();
     assert!(status == 409 && detail.contains("every certificate in force"), "{status} {refused:#}");
-    assert_eq!(count(&ca, "state = 'revoked'"), 0);
+    assert_eq!(count(&ca, "state = 'revoked'").await, 0);
 
     let mut counted = order.clone();
     counted["count"] = 1.into();
