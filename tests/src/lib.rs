@@ -27,8 +27,10 @@ pub mod folders;
 pub mod gateway;
 pub mod http;
 pub mod https;
+pub mod issuing_key;
 pub mod manual;
 pub mod nginx;
+pub mod pkilint;
 pub mod ports;
 #[path = "../../crates/store/tests/support/postgres.rs"]
 mod postgres;

@@ -7,7 +7,7 @@ use tests::http::curl;
 use tests::wait;
 
 use crate::programs::{path, webpki};
-use crate::world::{SOON, World, leaf_urls, names, scope_urls, set_addresses};
+use crate::world::{SOON, World, leaf_urls, names, scope_urls, served, set_addresses};
 
 /// Fails when a list does not name every address that a leaf carries for it, or forgets one that was given before: rustls
 /// would find no list for such leaves, and openssl none in its scope.
@@ -87,9 +87,9 @@ async fn crl_8_leaf_and_list_say_where_the_delta_is() {
     world.ca.stop().await;
     crate::world::configure(&world.ca, &[("deltas", true.into())]);
     world.ca.serve().await;
-    let delta = world.shard(0).replace(".crl", "-delta.crl");
+    let delta = World::delta(&world.shard(0));
     // switched on: there at once, and not with the next list of the day
-    wait::until_true("the delta", SOON, async || curl(&[&world.url(&delta)]).await.status == 200).await;
+    served(&world.ca, &delta).await;
     let leaf = world.gateway.issue().await;
     assert!(freshest(&world, &leaf.pem).await.contains(&delta), "{}", freshest(&world, &leaf.pem).await);
     let list = world.pem(&world.shard(0)).await;
@@ -129,14 +129,10 @@ async fn crl_3_more_shards_move_no_leaf() {
     world.ca.stop().await;
     crate::world::configure(&world.ca, &[("shards", 5.into())]);
     world.ca.serve().await;
-    wait::until_true("all shards, also the empty ones", SOON, async || {
-        let mut there = true;
-        for number in 0..5 {
-            there &= curl(&[&world.url(&world.shard(number))]).await.status == 200;
-        }
-        there
-    })
-    .await;
+    for number in 0..5 {
+        // the empty ones as well
+        served(&world.ca, &world.shard(number)).await;
+    }
     world.revoke(&early.serial, "keyCompromise").await;
     let list = world.named(&path(&early), &early.serial).await;
     assert_eq!(scope_urls(&list), leaf_urls(&early));

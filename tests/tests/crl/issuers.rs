@@ -1,15 +1,16 @@
 //! Several issuing keys: one that issues no more goes on to sign its lists, by its own name and key identifier.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use tests::ca::Ca;
 use tests::http::curl;
+use tests::issuing_key;
 use tests::process::run;
 use tests::wait;
 
-use crate::world::{SOON, World, alarm, all_clear, configure, list_of, metric, names, url};
+use crate::world::{World, alarm, all_clear, configure, list_of, metric, names, served};
 
 /// The key of before, whose certificate has an identifier that is not made the way ours are (SHA-1 instead of RFC 7093).
 const OLD: &str = "0123456789abcdef0123456789abcdef";
@@ -40,11 +41,7 @@ async fn crl_2_and_9_a_key_that_issues_no_more_signs_its_lists() {
     configure(&world.ca, &[("keys", vec!["old".to_owned()].into())]);
     world.ca.serve().await;
     all_clear(&world.ca, "key").await;
-    let crl = wait::until("its list", SOON, async || {
-        (curl(&[&url(&world.ca, &list)]).await.status == 200).then_some(())?;
-        Some(list_of(&world.ca, &list).await)
-    })
-    .await;
+    let crl = served(&world.ca, &list).await;
     assert!(names(&crl, SERIAL) && !names(&crl, &leaf.serial));
     let shard = list_of(&world.ca, &format!("{OLD}/0.crl")).await;
     assert!(names(&shard, SERIAL), "its shard goes on as well");
@@ -75,7 +72,7 @@ async fn crl_9_an_issuer_whose_certificate_has_ended_needs_no_key() {
     retired(&world.ca).await;
     world.ca.serve().await;
     let list = format!("{OLD}.crl");
-    wait::until_true("its list", SOON, async || curl(&[&url(&world.ca, &list)]).await.status == 200).await;
+    served(&world.ca, &list).await;
     let number = format!("pilotlight_crl_number{{issuer=\"{OLD}\",scope=\"complete\"}}");
     let last = list_of(&world.ca, &list).await;
     assert!(metric(&world.ca, &number).await > 0.0);
@@ -105,7 +102,7 @@ async fn crl_9_and_12_an_issuer_that_cannot_sign_keeps_no_other_one_waiting() {
     world.ca.stop().await;
     configure(&world.ca, &[("keys", vec!["old".to_owned()].into())]);
     retired(&world.ca).await;
-    make_key(&world.ca, &world.ca.dir().join("other.plain")).await;
+    issuing_key::make(&world.ca, "old").await;
     world.ca.serve().await;
     alarm(&world.ca, "publish", OLD).await;
     assert_eq!(curl(&[&world.url(&format!("{OLD}.crl"))]).await.status, 404);
@@ -123,49 +120,10 @@ async fn crl_9_and_12_an_issuer_that_cannot_sign_keeps_no_other_one_waiting() {
     world.ca.stop().await;
 }
 
-/// Makes a key and puts it, encrypted, where the CA looks for the key `old`.
-async fn make_key(ca: &Ca, plain: &Path) {
-    let openssl = async |arguments: &[&str]| run(Command::new("openssl").args(arguments)).await.success();
-    let pass = format!("file:{}", ca.passphrase_file().display());
-    let (plain, key) = (plain.to_str().unwrap(), ca.dir().join("keys/old.key"));
-    let file = key.to_str().unwrap();
-    openssl(&["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", plain]).await;
-    openssl(&["pkcs8", "-topk8", "-v2", "aes256", "-scrypt", "-in", plain, "-out", file, "-passout", &pass]).await;
-    std::fs::set_permissions(key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-}
-
 /// Makes an issuing key of before by openssl, and writes it and a revoked certificate of it into the database.
-async fn retired(ca: &Ca) -> std::path::PathBuf {
-    let dir = ca.dir();
-    let (plain, request, certificate) = (dir.join("old.plain"), dir.join("old.csr"), dir.join("old.crt"));
-    let openssl = async |arguments: &[&str]| run(Command::new("openssl").args(arguments)).await.success();
-    let pass = format!("file:{}", ca.passphrase_file().display());
-    let text = |path: &Path| path.to_str().unwrap().to_owned();
-    make_key(ca, &plain).await;
-    openssl(&["req", "-new", "-key", &text(&plain), "-subj", "/CN=Old Issuing CA", "-out", &text(&request)]).await;
-    let extensions = dir.join("old.ext");
-    std::fs::write(&extensions, "basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n").unwrap();
-    let (root, root_key) = (text(&dir.join("ca/root.crt")), text(&dir.join("keys/root.key")));
-    openssl(&[
-        "x509",
-        "-req",
-        "-in",
-        &text(&request),
-        "-CA",
-        &root,
-        "-CAkey",
-        &root_key,
-        "-passin",
-        &pass,
-        "-days",
-        "300",
-        "-extfile",
-        &text(&extensions),
-        "-out",
-        &text(&certificate),
-    ])
-    .await;
-    let argument = serde_json::json!([OLD, text(&certificate), SERIAL]).to_string();
+async fn retired(ca: &Ca) -> PathBuf {
+    let certificate = issuing_key::certified(ca, "old", "Old Issuing CA").await;
+    let argument = serde_json::json!([OLD, certificate.to_str().unwrap(), SERIAL]).to_string();
     ca.python(INSERT, &argument).await;
     certificate
 }

@@ -85,7 +85,7 @@ async fn crl_9_a_burst_of_revocations_makes_few_lists() {
 #[tokio::test(flavor = "multi_thread")]
 async fn crl_5_7_and_8_a_hold_leaves_the_full_list_and_is_taken_back_in_the_delta() {
     let world = World::start(&[("deltas", true.into())]).await;
-    let delta = world.complete().replace(".crl", "-delta.crl");
+    let delta = World::delta(&world.complete());
     let (held, gone) = (world.gateway.issue().await, world.gateway.issue().await);
     world.revoke(&held.serial, "certificateHold").await;
     let full = world.named(&world.complete(), &held.serial).await;

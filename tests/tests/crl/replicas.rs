@@ -7,7 +7,7 @@ use tests::gateway::Gateway;
 use tests::http::curl;
 use tests::wait;
 
-use crate::world::{SOON, alarm, all_clear, list_of, metric, names, publications, published, url};
+use crate::world::{SOON, alarm, all_clear, list_of, metric, named, names, publications, published, url};
 
 /// Two servers on one database, the complete list that both have, and a device that gets its certificates at the first.
 struct Pair {
@@ -45,10 +45,7 @@ async fn crl_2_and_9_of_two_servers_one_publishes_and_none_goes_back() {
             other.signal(Signal::SIGSTOP);
         }
         by.command(&["cert", "revoke", &leaf.serial, "--reason", "superseded"]).await.success();
-        wait::until_true("the list of its own server", SOON, async || {
-            names(&list_of(by, complete).await, &leaf.serial)
-        })
-        .await;
+        named(by, complete, &leaf.serial).await;
         if turn >= 4 {
             other.signal(Signal::SIGCONT);
         }
@@ -115,7 +112,7 @@ async fn crl_9_what_another_server_published_waits_nowhere() {
         .await;
         one.signal(Signal::SIGCONT);
         has_seen |= seen;
-        wait::until_true("the list", SOON, async || names(&list_of(two, complete).await, &leaf.serial)).await;
+        named(two, complete, &leaf.serial).await;
         for ca in [one, two] {
             wait::until_true("nothing to wait", SOON, async || metric(ca, WAITING).await == 0.0).await;
         }
@@ -131,7 +128,7 @@ async fn crl_9_and_12_the_alarm_ends_when_another_server_has_published() {
     let Pair { one, two, complete, gateway } = &pair;
     let (leaf, issuer) = (gateway.issue().await, one.issuer_id());
     one.command(&["cert", "revoke", &leaf.serial]).await.success();
-    wait::until_true("the list", SOON, async || names(&list_of(one, complete).await, &leaf.serial)).await;
+    named(one, complete, &leaf.serial).await;
     // an entry that vanishes without a reason is not published
     one.query("UPDATE revocation SET issuer_id = '00000000000000000000000000000000'").await;
     assert_eq!(one.command(&["crl", "publish"]).await.code, 1);

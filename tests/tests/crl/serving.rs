@@ -18,9 +18,7 @@ use crate::world::{SOON, World, copy_of};
 #[tokio::test(flavor = "multi_thread")]
 async fn crl_10_curl_gets_what_caches_and_interrupted_downloads_need() {
     let world = World::start(&[]).await;
-    let leaf = world.gateway.issue().await;
-    world.revoke(&leaf.serial, "superseded").await;
-    world.named(&world.complete(), &leaf.serial).await;
+    world.revoked("superseded").await;
     first_of_its_second(&world).await;
     let url = world.url(&world.complete());
     let whole = curl(&[&url]).await;
@@ -40,7 +38,7 @@ async fn crl_10_curl_gets_what_caches_and_interrupted_downloads_need() {
         "nobody.crl",
         &format!("{}/00.crl", world.ca.issuer_id()),
         &world.shard(7),
-        &world.complete().replace(".crl", "-delta.crl"),
+        &World::delta(&world.complete()),
     ] {
         assert_eq!(curl(&[&world.url(wrong)]).await.status, 404, "{wrong}");
     }
@@ -144,7 +142,7 @@ async fn in_pem(world: &World, der: &[u8]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn crl_10_the_folder_is_a_copy_that_any_static_server_can_serve() {
     let world = World::start(&[("deltas", true.into())]).await;
-    let delta = world.complete().replace(".crl", "-delta.crl");
+    let delta = World::delta(&world.complete());
     let lists = [world.complete(), delta, world.shard(0), world.of_root()];
     let file = copy_of(&world.ca.dir(), &world.complete());
     let copied = |lists: &[(String, Vec<u8>)]| {
@@ -161,9 +159,7 @@ async fn crl_10_the_folder_is_a_copy_that_any_static_server_can_serve() {
 
     let before = std::fs::read(&file).unwrap();
     let mut open = std::fs::File::open(&file).unwrap();
-    let leaf = world.gateway.issue().await;
-    world.revoke(&leaf.serial, "superseded").await;
-    world.named(&world.complete(), &leaf.serial).await;
+    world.revoked("superseded").await;
     wait::until_true("the new copies", SOON, async || copied(&served().await)).await;
     let mut held = Vec::new();
     open.read_to_end(&mut held).unwrap();

@@ -12,7 +12,7 @@ use tests::http::curl;
 use tests::wait;
 use tests::world::enrolled;
 
-use crate::world::{SOON, World, alarm, all_clear, copy_of, list_of, metric, names, published};
+use crate::world::{SOON, World, alarm, all_clear, copy_of, list_of, metric, names, published, served};
 
 /// The folder's disk is full: HTTP goes on with new lists, the old copy stays whole, and the new one is written by itself
 /// once there is room. Fails when it needs a restart or the next revocation for that.
@@ -25,9 +25,8 @@ async fn crl_10_a_full_disk_below_the_folder_keeps_the_old_copy() {
     let file = copy_of(&world.ca.dir(), &world.complete());
     let old = wait::until("the first copy", SOON, async || std::fs::read(&file).ok()).await;
     disk.fill();
-    let leaf = world.gateway.issue().await;
-    world.revoke(&leaf.serial, "keyCompromise").await;
-    let list = world.named(&world.complete(), &leaf.serial).await;
+    world.revoked("keyCompromise").await;
+    let list = world.list(&world.complete()).await;
     alarm(&world.ca, "folder", "cannot write the copy").await;
     assert_eq!(std::fs::read(&file).unwrap(), old, "whole, and the one before");
     disk.empty();
@@ -43,9 +42,7 @@ async fn crl_10_a_folder_that_cannot_be_written_stops_nothing_else() {
     ca.serve().await;
     let world = World::of(ca).await;
     alarm(&world.ca, "folder", "check the space and the rights on that folder").await;
-    let leaf = world.gateway.issue().await;
-    world.revoke(&leaf.serial, "superseded").await;
-    world.named(&world.complete(), &leaf.serial).await;
+    world.revoked("superseded").await;
     std::fs::remove_file(world.ca.dir().join("crl")).unwrap();
     all_clear(&world.ca, "folder").await;
     let copy = std::fs::read(copy_of(&world.ca.dir(), &world.complete())).unwrap();
@@ -89,9 +86,7 @@ async fn crl_2_numbers_go_on_after_an_old_copy_of_the_database() {
     world.ca.serve().await;
     let mut revoked = Vec::new();
     for _ in 0..3 {
-        let leaf = world.gateway.issue().await;
-        world.revoke(&leaf.serial, "superseded").await;
-        world.named(&world.complete(), &leaf.serial).await;
+        let leaf = world.revoked("superseded").await;
         revoked.push(leaf);
     }
     let before =
@@ -137,9 +132,8 @@ async fn crl_2_numbers_go_on_after_an_old_copy_of_the_database() {
 #[tokio::test(flavor = "multi_thread")]
 async fn crl_12_no_entry_vanishes_without_a_reason() {
     let mut world = World::start(&[]).await;
-    let leaf = world.gateway.issue().await;
-    world.revoke(&leaf.serial, "keyCompromise").await;
-    let before = world.named(&world.complete(), &leaf.serial).await;
+    let leaf = world.revoked("keyCompromise").await;
+    let before = world.list(&world.complete()).await;
     world.ca.stop().await;
     move_revocations(&world.ca, "00000000000000000000000000000000").await;
     world.ca.serve().await;
@@ -163,18 +157,16 @@ async fn crl_9_a_damaged_list_in_the_database_is_made_anew() {
     let mut world = World::start(&[]).await;
     let leaf = world.gateway.issue().await;
     world.revoke(&leaf.serial, "keyCompromise").await;
-    let before = world.named(&world.complete(), &leaf.serial).await;
-    for scope in [-1, 0] {
+    let (complete, shard) = (world.complete(), world.shard(0));
+    for (damaged, other, scope) in [(&complete, &shard, -1), (&shard, &complete, 0)] {
+        let before = world.named(damaged, &leaf.serial).await;
+        world.named(other, &leaf.serial).await;
         world.ca.stop().await;
         world.ca.query(&format!("UPDATE crl SET der = x'3003020100' WHERE shard = {scope}")).await;
         world.ca.serve().await;
-        let (complete, shard) = (world.complete(), world.shard(0));
-        for list in [&complete, &shard] {
-            let address = world.url(list);
-            wait::until_true("a list of each", SOON, async || curl(&[&address]).await.status == 200).await;
-        }
-        let (list, part) = tokio::join!(world.named(&complete, &leaf.serial), world.named(&shard, &leaf.serial));
-        assert!(list.number().max(part.number()) > before.number());
+        assert!(names(&world.list(other).await, &leaf.serial), "served from the first request on");
+        let list = served(&world.ca, damaged).await;
+        assert!(names(&list, &leaf.serial) && list.number() > before.number());
         all_clear(&world.ca, "publish").await;
     }
     world.ca.stop().await;

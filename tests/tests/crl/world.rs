@@ -52,6 +52,11 @@ impl World {
         format!("{}/{number}.crl", self.ca.issuer_id())
     }
 
+    /// The delta to a list.
+    pub(crate) fn delta(list: &str) -> String {
+        list.replace(".crl", "-delta.crl")
+    }
+
     /// The root's list.
     pub(crate) fn of_root(&self) -> String {
         format!("{}.crl", self.ca.config()["ca"]["root"]["id"].as_str().unwrap())
@@ -69,12 +74,17 @@ impl World {
         self.ca.command(&["cert", "revoke", serial, "--reason", reason]).await.success();
     }
 
+    /// A certificate that is revoked for a reason, as the complete list tells.
+    pub(crate) async fn revoked(&self, reason: &str) -> Issued {
+        let leaf = self.gateway.issue().await;
+        self.revoke(&leaf.serial, reason).await;
+        self.named(&self.complete(), &leaf.serial).await;
+        leaf
+    }
+
     /// Waits until a list names a certificate.
     pub(crate) async fn named(&self, list: &str, serial: &str) -> Crl {
-        wait::until("the list to name it", SOON, async || {
-            Some(self.list(list).await).filter(|list| names(list, serial))
-        })
-        .await
+        named(&self.ca, list, serial).await
     }
 
     pub(crate) fn save(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
@@ -128,8 +138,21 @@ pub(crate) async fn list_of(ca: &Ca, list: &str) -> Crl {
 
 /// Waits until there is a list of everything.
 pub(crate) async fn published(ca: &Ca) {
-    let address = url(ca, &format!("{}.crl", ca.issuer_id()));
-    wait::until_true("the first list", SOON, async || curl(&[&address]).await.status == 200).await;
+    served(ca, &format!("{}.crl", ca.issuer_id())).await;
+}
+
+/// Waits until a list is there.
+pub(crate) async fn served(ca: &Ca, list: &str) -> Crl {
+    let address = url(ca, list);
+    let is_there = async || Some(curl(&[&address]).await).filter(|answer| answer.status == 200);
+    let answer = wait::until(&format!("the list {list}"), SOON, is_there).await;
+    Crl::parse(&answer.body).unwrap()
+}
+
+/// Waits until a list names a certificate.
+pub(crate) async fn named(ca: &Ca, list: &str, serial: &str) -> Crl {
+    let is_named = async || Some(list_of(ca, list).await).filter(|list| names(list, serial));
+    wait::until(&format!("the list {list} to name {serial}"), SOON, is_named).await
 }
 
 pub(crate) fn names(list: &Crl, serial: &str) -> bool {
@@ -157,18 +180,6 @@ pub(crate) fn scope_urls(list: &Crl) -> Vec<String> {
 /// The addresses of lists in a leaf.
 pub(crate) fn leaf_urls(leaf: &Issued) -> Vec<String> {
     Certificate::parse(&leaf.der).unwrap().crl_urls().to_vec()
-}
-
-/// Where ./test installs pkilint, and cryptography with it.
-pub(crate) fn tools() -> PathBuf {
-    let program = std::env::current_exe().unwrap();
-    let tools = program.ancestors().nth(3).unwrap().join("pkilint/bin");
-    assert!(
-        tools.join("lint_crl").exists(),
-        "pkilint is not in {}: `./test` installs it from PyPI, for which it needs the network",
-        tools.display()
-    );
-    tools
 }
 
 /// The value of a metric; zero while there is none.

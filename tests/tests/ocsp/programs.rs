@@ -1,8 +1,9 @@
 //! What openssl, GnuTLS, Python's cryptography and pkilint say of our answers.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
+use tests::pkilint::tools;
 use tests::process::run;
 
 use crate::world::{World, id, nonce, request};
@@ -120,16 +121,3 @@ assert response.responder_key_hash == digest.finalize(), "named by its key"
 assert response.this_update_utc <= response.produced_at_utc < response.next_update_utc
 print(response.certificate_status.name, response.signature_hash_algorithm.name.upper(), "verified")
 "#;
-
-/// Where ./test installs pkilint, and cryptography with it.
-fn tools() -> PathBuf {
-    let program = std::env::current_exe().unwrap();
-    let target = program.ancestors().nth(3).unwrap();
-    let tools = target.join("pkilint/bin");
-    assert!(
-        Path::new(&tools).join("lint_ocsp_response").exists(),
-        "pkilint is not in {}: `./test` installs it from PyPI, for which it needs the network",
-        tools.display()
-    );
-    tools
-}

@@ -7,6 +7,7 @@ use pki_core::x509::certificate::Certificate;
 use pki_core::x509::ocsp::Status;
 use tests::ca::Ca;
 use tests::http::ask;
+use tests::issuing_key;
 use tests::process::run;
 use tests::wait;
 use tests::world::enrolled;
@@ -81,22 +82,7 @@ async fn verified(ca: &Ca, issuer: &Path, leaf: &Path, status: &str) {
 
 /// Has the CA issue with another key from its next start on, and go on to sign for the first one.
 async fn second_key(ca: &Ca) -> PathBuf {
-    let file = |name: &str| ca.dir().join(name).to_str().unwrap().to_owned();
-    let openssl = async |arguments: &[&str]| run(Command::new("openssl").args(arguments)).await.success();
-    let pass = format!("file:{}", ca.passphrase_file().display());
-    let (plain, asked, extensions) = (file("second.plain"), file("second.csr"), file("second.ext"));
-    let (key, certificate) = (file("keys/second.key"), file("ca/second.crt"));
-    openssl(&["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", &plain]).await;
-    openssl(&["pkcs8", "-topk8", "-v2", "aes256", "-scrypt", "-in", &plain, "-out", &key, "-passout", &pass]).await;
-    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    openssl(&["req", "-new", "-key", &plain, "-subj", "/CN=Test Issuing CA 2", "-out", &asked]).await;
-    let text = "basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign\n\
-                subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n";
-    std::fs::write(&extensions, text).unwrap();
-    let (root, root_key) = (file("ca/root.crt"), file("keys/root.key"));
-    let by = ["x509", "-req", "-CA", &root, "-CAkey", &root_key, "-passin", &pass, "-days", "300"];
-    openssl(&[&by[..], &["-in", &asked, "-extfile", &extensions, "-out", &certificate]].concat()).await;
-    std::fs::remove_file(&plain).unwrap();
+    let certificate = issuing_key::certified(ca, "second", "Test Issuing CA 2").await;
     ca.query(&format!(
         "INSERT INTO issuer (id, site_id, name, key_id, algorithm, spki_sha256, state, created_at) \
          SELECT '{SECOND}', site_id, 'Test Issuing CA 2', 'second', algorithm, decode(repeat('ab', 32), 'hex'), 'active', \
@@ -111,5 +97,5 @@ async fn second_key(ca: &Ca) -> PathBuf {
         issuing["key"] = "second".into();
         config["crl"].as_table_mut().unwrap()["keys"] = vec!["intermediate".to_owned()].into();
     });
-    PathBuf::from(certificate)
+    certificate
 }
