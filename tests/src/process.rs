@@ -102,15 +102,17 @@ impl Drop for Process {
     }
 }
 
-/// Whether a process group has members that are more than zombies.
+/// Whether a process group has members of which more than a zombie is left.
 fn group_runs(leader: Pid) -> bool {
     let group = leader.to_string();
     std::fs::read_dir("/proc").unwrap().flatten().any(|entry| {
         let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
-        // After the name, which may contain anything: state, parent, group.
-        let mut fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-        let (state, member) = (fields.next(), fields.nth(1));
-        member == Some(group.as_str()) && !matches!(state, Some("Z" | "X"))
+        // After the name, which may contain anything, from the state on: proc_pid_stat(5).
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let (state, member, threads) = (fields.first(), fields.get(2), fields.get(17));
+        // A process is a zombie as soon as its first thread has ended; the others may still hold its files and locks.
+        let has_ended = matches!(state, Some(&("Z" | "X"))) && matches!(threads, Some(&("0" | "1")));
+        member == Some(&group.as_str()) && !has_ended
     })
 }
 
