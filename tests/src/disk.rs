@@ -58,6 +58,16 @@ impl SmallDisk {
         Self { at: at.to_owned(), ballast, kind: Kind::Common((folder, turn)) }
     }
 
+    /// Moves a folder with all that is in it onto one.
+    pub fn take_over(folder: &Path, megabytes: u32) -> Self {
+        let aside = folder.with_file_name("aside");
+        std::fs::rename(folder, &aside).unwrap();
+        let disk = Self::mount(folder, megabytes);
+        let copied = Command::new("cp").args(["-a", "--"]).arg(aside.join(".")).arg(folder).status().unwrap();
+        assert!(copied.success());
+        disk
+    }
+
     /// Fills it to the last byte.
     pub fn fill(&self) {
         let mut ballast = std::fs::File::create(&self.ballast).unwrap();

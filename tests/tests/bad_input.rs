@@ -288,12 +288,8 @@ async fn a_clock_before_the_roots_begin() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_under_the_ca() {
     let ca = Ca::init(&[]).await;
-    // The CA moves onto a disk of its own.
-    let (dir, aside) = (ca.dir(), ca.dir().with_file_name("aside"));
-    std::fs::rename(&dir, &aside).unwrap();
-    let disk = SmallDisk::mount(&dir, 24);
-    let copied = Command::new("cp").args(["-a", "--"]).arg(aside.join(".")).arg(&dir).status().unwrap();
-    assert!(copied.success());
+    let dir = ca.dir();
+    let disk = SmallDisk::take_over(&dir, 24);
     disk.fill();
     const FULL: &[&str] = &["no space is left", "nothing was changed; free disk space"];
     let before = lasting(&dir);
@@ -307,7 +303,7 @@ async fn a_full_disk_under_the_ca() {
     let serve = ca.serve_command();
     let mut logless = Command::new("sh");
     logless.args(["-c", "exec \"$0\" \"$@\" 2>/dev/full"]).arg(serve.get_program()).args(serve.get_args());
-    let mut process = Process::start("ca-server", &mut logless, aside.join("serve.log"));
+    let mut process = Process::start("ca-server", &mut logless, dir.with_file_name("aside").join("serve.log"));
     wait::until_true("the CA", 30, async || ca.command(&["status"]).await.code == 0).await;
     let early = enrolled(&ca, "gw-1", "gateway", &["gw-1.site.test"]).await;
 

@@ -1,7 +1,5 @@
 //! What goes wrong while lists are published: the last ones stay served, somebody is told, and it goes on by itself.
 
-use std::process::Command;
-
 use tests::acme_raw::Client;
 use tests::ca::{Ca, Profile};
 use tests::certificate::Leaf;
@@ -54,11 +52,7 @@ async fn crl_10_a_folder_that_cannot_be_written_stops_nothing_else() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn crl_9_a_full_disk_below_the_database_keeps_the_old_list() {
     let mut ca = Ca::init(&[]).await;
-    let (dir, aside) = (ca.dir(), ca.dir().with_file_name("aside"));
-    std::fs::rename(&dir, &aside).unwrap();
-    let disk = SmallDisk::mount(&dir, 24);
-    let copied = Command::new("cp").args(["-a", "--"]).arg(aside.join(".")).arg(&dir).status().unwrap();
-    assert!(copied.success());
+    let disk = SmallDisk::take_over(&ca.dir(), 24);
     ca.serve().await;
     published(&ca).await;
     let complete = format!("{}.crl", ca.issuer_id());

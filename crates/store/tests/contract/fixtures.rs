@@ -162,6 +162,12 @@ pub(crate) fn certificate(issuer: IssuerId, names: &[Identifier]) -> Certificate
     }
 }
 
+/// Adds a certificate.
+pub(crate) async fn store_certificate(store: &Store, record: &CertificateRecord) {
+    let row = record.clone();
+    write(store, async move |tx| store::certificates::insert(tx, &row).await).await.unwrap();
+}
+
 pub(crate) fn issuer() -> IssuerId {
     IssuerId::random(&entropy())
 }

@@ -34,39 +34,9 @@ pub(crate) async fn stored(store: &Store, seconds: i64) -> IssuerRecord {
     issuer
 }
 
-async fn come_back_as_they_were(store: &Store) {
-    let (root, issuing) = (stored(store, 1).await, stored(store, 2).await);
-    let certificate = |parent: Option<IssuerId>, seconds: i64| IssuerCertificateRecord {
-        id: CertificateId::new(at(seconds), &entropy()),
-        issuer: issuing.id,
-        parent,
-        der: vec![0x30; 900],
-        not_before: at(0),
-        not_after: at(1_000_000),
-        sha256: pki_core::random::bytes(&entropy()),
-        created_at: at(seconds),
-    };
-    let certificates = [certificate(Some(root.id), 1), certificate(None, 2)];
-    let to_store = certificates.clone();
-    write(store, async move |tx| {
-        for certificate in &to_store {
-            issuers::insert_certificate(tx, certificate).await?;
-        }
-        Ok(())
-    })
-    .await
-    .unwrap();
-    let id = issuing.id;
-    let [older, newer] = certificates;
-    assert_eq!(read(store, async move |tx| issuers::list_certificates(tx, id).await).await, [newer, older]);
-    assert_eq!(read(store, async move |tx| issuers::find(tx, id).await).await.as_ref(), Some(&issuing));
-    assert_eq!(read(store, async |tx| issuers::list(tx).await).await, [root, issuing]);
-}
-
-/// Fails when the end of an older, longer certificate, or of another key, is told.
-async fn the_last_end_counts(store: &Store) {
-    let (one, two, bare) = (stored(store, 1).await.id, stored(store, 2).await.id, stored(store, 3).await.id);
-    let certificates = [(one, 500), (one, 900), (one, 700), (two, 800)].map(|(issuer, end)| IssuerCertificateRecord {
+/// A certificate of an issuing key that ends so many seconds after [`at`]'s beginning.
+fn certificate(issuer: IssuerId, end: i64) -> IssuerCertificateRecord {
+    IssuerCertificateRecord {
         id: CertificateId::new(at(end), &entropy()),
         issuer,
         parent: None,
@@ -75,7 +45,11 @@ async fn the_last_end_counts(store: &Store) {
         not_after: at(end),
         sha256: pki_core::random::bytes(&entropy()),
         created_at: at(1),
-    });
+    }
+}
+
+async fn store_certificates(store: &Store, certificates: &[IssuerCertificateRecord]) {
+    let certificates = certificates.to_vec();
     write(store, async move |tx| {
         for certificate in &certificates {
             issuers::insert_certificate(tx, certificate).await?;
@@ -84,6 +58,24 @@ async fn the_last_end_counts(store: &Store) {
     })
     .await
     .unwrap();
+}
+
+async fn come_back_as_they_were(store: &Store) {
+    let (root, issuing) = (stored(store, 1).await, stored(store, 2).await);
+    let older = IssuerCertificateRecord { parent: Some(root.id), ..certificate(issuing.id, 1) };
+    let newer = IssuerCertificateRecord { created_at: at(2), ..certificate(issuing.id, 2) };
+    store_certificates(store, &[older.clone(), newer.clone()]).await;
+    let id = issuing.id;
+    assert_eq!(read(store, async move |tx| issuers::list_certificates(tx, id).await).await, [newer, older]);
+    assert_eq!(read(store, async move |tx| issuers::find(tx, id).await).await.as_ref(), Some(&issuing));
+    assert_eq!(read(store, async |tx| issuers::list(tx).await).await, [root, issuing]);
+}
+
+/// Fails when the end of an older, longer certificate, or of another key, is told.
+async fn the_last_end_counts(store: &Store) {
+    let (one, two, bare) = (stored(store, 1).await.id, stored(store, 2).await.id, stored(store, 3).await.id);
+    let certificates = [(one, 500), (one, 900), (one, 700), (two, 800)].map(|(issuer, end)| certificate(issuer, end));
+    store_certificates(store, &certificates).await;
     let ends = read(store, async |tx| issuers::ends(tx).await).await;
     assert_eq!([one, two, bare].map(|id| ends.get(&id).copied()), [Some(at(900)), Some(at(800)), None]);
 }

@@ -7,7 +7,7 @@ use store::certificates::{self, CertificateStatus};
 use store::responders::{self, ResponderRecord, ResponderState};
 use store::{Store, StoreError, Value};
 
-use crate::fixtures::{at, certificate, dns, entropy, issuer, read, tick, write};
+use crate::fixtures::{at, certificate, dns, entropy, issuer, read, store_certificate, tick, write};
 
 crate::on_both! {
     a_request_comes_back_in_every_state, one_of_two_settles_it, old_requests_are_forgotten, damaged_requests_are_noticed,
@@ -93,8 +93,7 @@ async fn status(store: &Store, issuer: IssuerId, serial: &Serial) -> Option<Cert
 
 async fn kept(store: &Store, state: CertificateState) -> CertificateRecord {
     let record = CertificateRecord { state, ..certificate(issuer(), &[dns("a.test")]) };
-    let row = record.clone();
-    write(store, async move |tx| certificates::insert(tx, &row).await).await.unwrap();
+    store_certificate(store, &record).await;
     record
 }
 

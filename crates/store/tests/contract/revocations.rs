@@ -9,7 +9,7 @@ use store::revocations::denials::{self, Denial, Kind};
 use store::revocations::{self, Change, Entry, Event, FirstCrl, Standing};
 use store::{Store, StoreError, certificates};
 
-use crate::fixtures::{at, certificate, dns, issuer, read, write};
+use crate::fixtures::{at, certificate, dns, issuer, read, store_certificate, write};
 
 crate::on_both! {
     a_revocation_is_numbered, a_worse_reason_is_another_change, a_hold_is_released, lists_come_by_serial_number,
@@ -25,8 +25,7 @@ async fn stored(store: &Store, issuer: IssuerId, serial: Option<&str>) -> Certif
     let mut record = certificate(issuer, &[dns("a.test")]);
     record.state = CertificateState::Issued { der: vec![0x31; 700] };
     record.serial = serial.map_or(record.serial, |serial| serial.parse().unwrap());
-    let row = record.clone();
-    write(store, async move |tx| certificates::insert(tx, &row).await).await.unwrap();
+    store_certificate(store, &record).await;
     record
 }
 
@@ -124,8 +123,7 @@ async fn the_first_list_of_each_is_remembered(store: &Store) {
     for (place, issuer) in (0..).zip([mine, mine, other, mine]) {
         let mut record = certificate(issuer, &[dns("a.test")]);
         (record.shard, record.state) = (place, CertificateState::Issued { der: vec![1] });
-        let row = record.clone();
-        write(store, async move |tx| certificates::insert(tx, &row).await).await.unwrap();
+        store_certificate(store, &record).await;
         revoke(store, &record, &held()).await.unwrap();
         records.push(record);
     }

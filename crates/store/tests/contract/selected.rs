@@ -11,7 +11,7 @@ use store::certificates::selected::{self, Fate, Target};
 use store::revocations::report;
 use store::{Store, certificates, devices};
 
-use crate::fixtures::{at, certificate, device, dns, read, write};
+use crate::fixtures::{at, certificate, device, dns, read, store_certificate, write};
 
 crate::on_both! { conditions_find_what_they_say, the_others_of_a_key_are_found, a_plan_counts_fates, what_is_revoked_is_reported }
 
@@ -57,8 +57,7 @@ impl Stock {
                 None => CertificateState::Issued { der },
                 reason => CertificateState::Revoked { der, revocation: Revocation { at: at(30), reason } },
             };
-            let row = record.clone();
-            write(store, async move |tx| certificates::insert(tx, &row).await).await.unwrap();
+            store_certificate(store, &record).await;
             records.insert(name, record);
         }
         Self { records, device: gateway.name }
