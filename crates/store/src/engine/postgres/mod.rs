@@ -109,8 +109,9 @@ fn translate(database: String, code: &str, message: String, what: String) -> Sto
         "28000" | "28P01" | "3D000" | "42501" => StoreError::CannotOpen { database, reason: message },
         "XX001" | "XX002" => StoreError::Damaged { database, reason: message },
         "58030" => StoreError::Disk { database, reason: message },
-        // shutdown and crash of the server: the connection is gone before a commit was sent
-        code if code.starts_with("57P") || code.starts_with("08") => {
+        // shutdown and crash of the server: the connection is gone before a commit was sent; 55000: the database takes no
+        // connections, while somebody restores or renames it
+        code if code.starts_with("57P") || code.starts_with("08") || code == "55000" => {
             StoreError::Unavailable { database, reason: message }
         }
         code => StoreError::fault(format!("PostgreSQL refused a statement ({code}): {message}")),
