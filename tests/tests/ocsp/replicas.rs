@@ -10,7 +10,7 @@ use tests::http::Answer;
 use tests::process::run;
 use tests::wait;
 
-use crate::world::{OcspAnswer, World, nonce, post, request};
+use crate::world::{OcspAnswer, World, answered, nonce, post, request};
 
 const TRY_LATER: u8 = 3;
 
@@ -33,9 +33,7 @@ async fn ocs_7_and_15_a_replica_without_keys_answers() {
     assert!(ready.starts_with("HTTP/1.1 503"), "{ready}");
 
     world.ca.serve().await;
-    wait::until_true("the replica to have a certificate", 30, async || post(&address, &question).await.body.len() > 5)
-        .await;
-    let first = post(&address, &question).await.read();
+    let first = answered(&address, &question).await.read();
     assert_eq!(first.told()[0].status, Status::Good);
     assert_ne!(responder_of(&first).public_key(), responder_of(&world.post(&question).await.read()).public_key());
     let audit = world.ca.command(&["audit", "list"]).await.success();
@@ -84,8 +82,8 @@ async fn ocs_15_while_the_database_is_away_clients_are_told_to_come_back() {
     assert_eq!(world.get(&request(&[world.id(&world.serial())], &[nonce(&[1; 32])])).await.refusal(), TRY_LATER);
     assert_eq!(world.get(&question).await.body, kept.body, "what is kept is given");
     admit(true).await;
-    wait::until_true("the database to be found again", 60, async || world.get(&other).await.body.len() > 5).await;
-    assert_eq!(world.get(&other).await.read().told()[0].status, Status::Unknown);
+    let found = answered(&world.ca.public_address(), &other).await;
+    assert_eq!(found.read().told()[0].status, Status::Unknown);
 }
 
 /// A responder without the database of a server that issues would have nothing to answer from.

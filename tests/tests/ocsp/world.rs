@@ -85,14 +85,13 @@ impl World {
 pub(crate) async fn can_answer(ca: &Ca) {
     let address = ca.public_address();
     let question = request(&[id(&ca.issuer(), &[1], false)], &[]);
-    wait::until_true("the responder to answer", 30, async || post(&address, &question).await.body.len() > 5).await;
+    answered(&address, &question).await;
 }
 
-/// A number that monitoring sees, by its name with its labels; 0 when it is not there.
-pub(crate) async fn metric(ca: &Ca, name: &str) -> u64 {
-    let text = tests::ca::plain_get(&ca.operations_address(), "/metrics").await.unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    line.map_or(0, |value| value.parse().unwrap())
+/// Waits until a question is answered and not refused any more: a refusal is five octets (OCS-1).
+pub(crate) async fn answered(address: &str, question: &[u8]) -> Answer {
+    let is_answer = async || Some(post(address, question).await).filter(|answer| answer.body.len() > 5);
+    wait::until("an answer that is no refusal", 60, is_answer).await
 }
 
 pub(crate) async fn post(address: &str, request: &[u8]) -> Answer {
