@@ -8,6 +8,7 @@ mod pressure;
 mod revocation;
 
 use histogram::Histogram;
+pub use ocsp::Responder;
 pub use pressure::Pressure;
 pub use revocation::RevocationMetrics;
 

@@ -2,8 +2,11 @@
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use pki_core::ids::IssuerId;
+use pki_core::time::Timestamp;
 use pki_core::x509::ocsp::{Refusal, Status};
 
 use super::{Histogram, header};
@@ -23,11 +26,21 @@ pub struct OcspMetrics {
     pub kept_answers: AtomicI64,
     /// What they take.
     pub kept_octets: AtomicI64,
-    /// End of the responder's certificate, Unix seconds; 0 while there is none.
-    pub responder_not_after: AtomicI64,
-    /// When three quarters of its life are over, Unix seconds: the next one should be there by then. 0 while there is none that
-    /// will have a next one.
-    pub responder_replace_by: AtomicI64,
+    responders: Mutex<Vec<Responder>>,
+}
+
+/// The certificate for answers about one issuing key.
+#[derive(Debug, Clone, Copy)]
+pub struct Responder {
+    /// Whose certificates are asked for.
+    pub issuer: IssuerId,
+    /// Whether it is the key that issues. One before it may be gone from every server, which is no outage.
+    pub is_issuing: bool,
+    /// Its end; none while there is none.
+    pub not_after: Option<Timestamp>,
+    /// When three quarters of its life are over: the next one should be there by then. None while there is none that will
+    /// have a next one.
+    pub replace_by: Option<Timestamp>,
 }
 
 impl OcspMetrics {
@@ -57,6 +70,11 @@ impl OcspMetrics {
         self.signing.observe(took);
     }
 
+    /// Says which certificates there are for answers; what was said before is forgotten.
+    pub fn tell_responders(&self, responders: Vec<Responder>) {
+        *self.responders.lock().unwrap_or_else(PoisonError::into_inner) = responders;
+    }
+
     pub(crate) fn render(&self, out: &mut String) {
         header(
             out,
@@ -84,19 +102,31 @@ impl OcspMetrics {
         for (name, value, help) in [
             ("pilotlight_ocsp_kept_answers", &self.kept_answers, "Signed OCSP answers in memory."),
             ("pilotlight_ocsp_kept_bytes", &self.kept_octets, "What they take."),
-            (
-                "pilotlight_ocsp_responder_not_after_seconds",
-                &self.responder_not_after,
-                "End of the OCSP responder's certificate; 0 without one.",
-            ),
-            (
-                "pilotlight_ocsp_responder_replace_by_seconds",
-                &self.responder_replace_by,
-                "When the OCSP responder's certificate should have been replaced at the latest; 0 if it is the last one.",
-            ),
         ] {
             header(out, name, "gauge", help);
             let _ = writeln!(out, "{name} {}", value.load(Ordering::Relaxed));
+        }
+        self.render_responders(out);
+    }
+    fn render_responders(&self, out: &mut String) {
+        type Of = fn(&Responder) -> Option<Timestamp>;
+        let gauges: [(&str, Of, &str); 2] = [
+            ("not_after", |of| of.not_after, "End of the OCSP responder's certificate; 0 without one."),
+            (
+                "replace_by",
+                |of| of.replace_by,
+                "When the OCSP responder's certificate should have been replaced at the latest; 0 if it is the last one.",
+            ),
+        ];
+        let responders = self.responders.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for (name, value, help) in gauges {
+            let name = format!("pilotlight_ocsp_responder_{name}_seconds");
+            header(out, &name, "gauge", help);
+            for of in &responders {
+                let role = if of.is_issuing { "issuing" } else { "former" };
+                let (issuer, value) = (of.issuer, value(of).map_or(0, Timestamp::unix_seconds));
+                let _ = writeln!(out, "{name}{{issuer=\"{issuer}\",role=\"{role}\"}} {value}");
+            }
         }
     }
 }

@@ -70,6 +70,37 @@ async fn ocs_5_6_and_7_a_former_key_is_answered_for_while_its_leaves_live() {
     world.ca.stop().await;
 }
 
+/// Fails when a former key that no server has any more looks like an outage of the one that issues, or when each request that
+/// is given up leaves a job behind that goes on failing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_former_key_that_is_gone_is_no_outage_and_piles_up_no_work() {
+    let mut ca = Ca::start_on_postgres().await;
+    let former = ca.issuer_id();
+    ca.stop().await;
+    second_key(&ca).await;
+    ca.configure(|config| config["crl"]["keys"] = toml::Value::Array(Vec::new()));
+    // an hour takes six seconds at the replica, whose clock the CA's is ahead of: a job of the future would wait
+    ca.serve_at("+1h").await;
+    let mut responder = Ca::responder_of(&ca);
+    responder.serve_at("+0 x600").await;
+    let count = async |of: &str| ca.query(&format!("SELECT count(*) FROM {of}")).await.trim().parse::<u32>().unwrap();
+    let requests = format!("ocsp_responder WHERE issuer_id = '{former}'");
+    wait::until_true("two requests to be given up", 60, async || count(&requests).await >= 3).await;
+    assert!(count("job WHERE kind = 'sign-ocsp-responder'").await <= 1, "that of the request under way");
+    let end = async |issuer: &str, role: &str| {
+        let labels = format!("{{issuer=\"{issuer}\",role=\"{role}\"}}");
+        let told = async |name: &str| {
+            responder.metric(&format!("pilotlight_ocsp_responder_{name}_seconds{labels}")).await.unwrap_or(0.0)
+        };
+        (told("not_after").await, told("replace_by").await)
+    };
+    let (not_after, replace_by) = end(SECOND, "issuing").await;
+    assert!(0.0 < replace_by && replace_by < not_after, "{replace_by}, {not_after}");
+    assert_eq!(end(&former, "former").await, (0.0, 0.0));
+    responder.kill();
+    ca.kill();
+}
+
 /// openssl verifies the answer by this issuing certificate.
 async fn verified(ca: &Ca, issuer: &Path, leaf: &Path, status: &str) {
     let mut command = Command::new("openssl");

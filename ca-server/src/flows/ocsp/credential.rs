@@ -1,6 +1,5 @@
 //! The responder's key and its certificate (OCS-7): made in memory, asked for, replaced at half of its life.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -13,11 +12,19 @@ use store::responders::{self, ResponderRecord, ResponderState};
 
 use crate::flows::owed::Work;
 use crate::flows::{Context, FlowError, responder};
+use crate::telemetry::Responder;
 
 use super::Authority;
 
 /// A request that nobody answered for so long is given up, and another made.
 const GIVEN_UP: Duration = Duration::from_secs(3600);
+
+const NOBODY: &str =
+    "nobody has signed the OCSP responder's certificate; is a server with the CA's key running on this database?";
+
+/// Whoever has the key signs within moments. Who has waited for longer goes on waiting, but at the usual pace: a former key
+/// may be gone from every server.
+const PROMPT: Duration = Duration::from_secs(60);
 
 /// Rows are kept a little longer than their certificates.
 const REMEMBERED: Duration = Duration::from_secs(31 * 86_400);
@@ -112,23 +119,27 @@ fn latest(not_before: Timestamp, not_after: Timestamp, issuer_end: Timestamp) ->
     (not_after < issuer_end).then(|| not_before + life / 4 * 3)
 }
 
-/// Sees to it that every post has a credential; whether something is still waited for. One that gets none keeps the
-/// others from nothing.
+/// Sees to it that every post has a credential; whether one is about to come. One that gets none keeps the others from
+/// nothing.
 pub async fn look_after(ctx: &Context) -> Result<bool, FlowError> {
     let now = ctx.now();
     // whose certificate has ended, or one above it, has no leaf left that anybody asks for, and gets no responder
-    let living = || ctx.ocsp.posts.iter().filter(|post| now < post.ca().end());
+    let is_living = |post: &Post| now < post.ca().end();
     let mut outcome = Ok(false);
-    for post in living() {
+    for post in ctx.ocsp.posts.iter().filter(|post| is_living(post)) {
         outcome = match (outcome, look_after_one(ctx, post).await) {
             (Ok(before), Ok(is_waiting)) => Ok(before || is_waiting),
             (Err(error), _) | (_, Err(error)) => Err(error),
         };
     }
-    let ends = living().map(|post| post.not_after().map_or(0, Timestamp::unix_seconds)).min();
-    let replaced = living().filter_map(Post::replace_by).map(Timestamp::unix_seconds).min();
-    ctx.metrics.ocsp.responder_not_after.store(ends.unwrap_or(0), Ordering::Relaxed);
-    ctx.metrics.ocsp.responder_replace_by.store(replaced.unwrap_or(0), Ordering::Relaxed);
+    let posts = ctx.ocsp.posts.iter().enumerate().map(|(number, post)| (number == 0, post));
+    let told = posts.filter(|(is_issuing, post)| *is_issuing || is_living(post)).map(|(is_issuing, post)| Responder {
+        issuer: post.ca().id,
+        is_issuing,
+        not_after: post.not_after(),
+        replace_by: post.replace_by(),
+    });
+    ctx.metrics.ocsp.tell_responders(told.collect());
     outcome
 }
 
@@ -176,30 +187,49 @@ async fn ask(ctx: &Context, post: &Post) -> Result<(), FlowError> {
     Ok(())
 }
 
-/// Takes up the certificate that is waited for; whether it is still waited for.
+/// Takes up the certificate that is waited for; whether it is about to come.
 async fn collect(ctx: &Context, post: &Post) -> Result<bool, FlowError> {
     let Some((id, since)) = post.pending().as_ref().map(|pending| (pending.id, pending.since)) else {
         return Ok(false);
     };
     let found = ctx.store.look(async move |tx| Ok::<_, FlowError>(responders::find(tx, id).await?)).await?;
-    match found.map(|record| record.state) {
+    let waited = ctx.now().since(since);
+    match found.as_ref().map(|record| &record.state) {
         Some(ResponderState::Issued { der }) => {
             let Some(pending) = post.pending().take() else { return Ok(false) };
-            let certificate = check(&der, &pending.key, post.ca())?;
+            let certificate = check(der, &pending.key, post.ca())?;
             tracing::info!(issuer = %post.ca().id, serial = %certificate.serial(), until = %certificate.not_after(), "the OCSP responder has a certificate");
             post.install(Credential { key: pending.key, certificate });
-            Ok(false)
+            return Ok(false);
         }
-        Some(ResponderState::Requested | ResponderState::Planned { .. }) if ctx.now() < since + GIVEN_UP => Ok(true),
-        Some(ResponderState::Refused { error }) => {
-            *post.pending() = None;
-            Err(FlowError::Internal(format!("the OCSP responder gets no certificate: {error}")))
+        Some(ResponderState::Requested | ResponderState::Planned { .. }) if waited < GIVEN_UP => {
+            return Ok(waited < PROMPT);
         }
-        _ => {
-            *post.pending() = None;
-            Err(FlowError::Internal("nobody has signed the OCSP responder's certificate; is a server with the CA's key running on this database?".to_owned()))
-        }
+        _ => {}
     }
+    let why = match found {
+        Some(ResponderRecord { state: ResponderState::Refused { error }, .. }) => {
+            format!("the OCSP responder gets no certificate: {error}")
+        }
+        Some(record) => give_up(ctx, &record).await?,
+        None => NOBODY.to_owned(),
+    };
+    *post.pending() = None;
+    Err(FlowError::Internal(format!("issuer {}: {why}", post.ca().id)))
+}
+
+/// Ends the request together with its job, which would go on failing beside that of the next one. Whoever signs it in the
+/// same moment wins.
+async fn give_up(ctx: &Context, record: &ResponderRecord) -> Result<String, FlowError> {
+    let (id, version, state) = (record.id, record.version, ResponderState::Refused { error: NOBODY.to_owned() });
+    ctx.store
+        .write(async move |tx| {
+            responders::settle(tx, id, &state, version).await?;
+            Work::SignResponder(id).done(tx).await?;
+            Ok::<_, FlowError>(())
+        })
+        .await?;
+    Ok(NOBODY.to_owned())
 }
 
 /// The database is not believed: what comes out of it is for our key, and of the CA's.
@@ -215,106 +245,5 @@ fn check(der: &[u8], key: &ResponderKey, ca: &IssuingCa) -> Result<Certificate, 
 }
 
 #[cfg(test)]
-mod tests {
-    use pki_core::ids::Serial;
-    use pki_core::issuance::plan::{
-        IntermediateRequest, ResponderRequest, RootRequest, plan_intermediate, plan_responder, plan_root,
-    };
-    use pki_core::issuance::plan::{PlanError, Planned};
-    use pki_core::issuance::seal::seal;
-    use pki_core::random::SystemEntropy;
-
-    use super::*;
-
-    const DAY: Duration = Duration::from_secs(86_400);
-
-    fn sealed(planned: Result<Planned, PlanError>, by: &ResponderKey) -> Certificate {
-        let planned = planned.unwrap();
-        let signature = by.sign(planned.tbs()).unwrap();
-        seal(planned.tbs(), planned.signature_algorithm(), &signature, by.public()).unwrap().certificate().clone()
-    }
-
-    /// A CA whose own certificate ends after 400 days, and the one above it in its chain after `root_life`.
-    fn issuing(begin: Timestamp, root_life: Duration) -> (IssuingCa, ResponderKey) {
-        let entropy = SystemEntropy::new();
-        let [root_key, key] = [(); 2].map(|()| ResponderKey::generate(&entropy).unwrap());
-        let root = |life: Duration| {
-            let request = RootRequest {
-                common_name: "Root",
-                public_key: root_key.public(),
-                not_before: begin,
-                not_after: begin + life,
-                serial: Serial::random(&entropy),
-                path_len: None,
-            };
-            sealed(plan_root(request), &root_key)
-        };
-        let certificate = plan_intermediate(IntermediateRequest {
-            root: &root(DAY * 800),
-            common_name: "Issuing CA",
-            public_key: key.public(),
-            name_constraints: None,
-            not_before: begin,
-            not_after: begin + DAY * 400,
-            serial: Serial::random(&entropy),
-            ca_urls: &[],
-            crl_urls: &[],
-        });
-        let certificate = sealed(certificate, &root_key);
-        let ca = IssuingCa {
-            id: "00112233445566778899aabbccddeeff".parse().unwrap(),
-            chain: vec![certificate.clone(), root(root_life)],
-            certificate,
-            ca_urls: Vec::new(),
-            crl_base: String::new(),
-            crl_mirrors: Vec::new(),
-            has_deltas: false,
-            ocsp_urls: Vec::new(),
-        };
-        (ca, key)
-    }
-
-    /// A post that got its responder's certificate, of 7 days at most, at `now`.
-    fn post(ca: &IssuingCa, ca_key: &ResponderKey, now: Timestamp) -> Post {
-        let entropy = SystemEntropy::new();
-        let key = ResponderKey::generate(&entropy).unwrap();
-        let (serial, lifetime) = (Serial::random(&entropy), DAY * 7);
-        let planned = plan_responder(ca, ResponderRequest { public_key: key.public(), serial, now, lifetime });
-        let certificate = sealed(planned, ca_key);
-        let post = Post::new(Authority { ca: Arc::new(ca.clone()), key: None });
-        post.install(Credential { key, certificate });
-        post
-    }
-
-    /// Fails when a responder's certificate that ends with its CA, or with the one above it, is asked for again and again,
-    /// or one that ends before either is not.
-    #[test]
-    fn the_last_certificate_is_the_one_that_ends_with_the_first_of_the_chain() {
-        let begin = Timestamp::from_unix_seconds(1_800_000_000);
-        for root_life in [100, 600] {
-            let (ca, key) = issuing(begin, DAY * root_life);
-            let end = begin + DAY * root_life.min(400);
-            assert_eq!(ca.end(), end);
-            let early = post(&ca, &key, end - DAY * 20);
-            assert!(!early.is_due(end - DAY * 18) && early.is_due(end - DAY * 16), "{root_life}");
-            assert!(early.replace_by().is_some_and(|at| at < end), "{root_life}");
-            let last = post(&ca, &key, end - DAY * 2);
-            assert_eq!((last.not_after(), last.replace_by()), (Some(end), None), "{root_life}");
-            assert!(!last.is_due(end - Duration::from_secs(300)), "{root_life}: it is asked for again");
-        }
-    }
-
-    /// Fails when the time depends on how long these certificates live at a site, or comes for one that is the last.
-    #[test]
-    fn ocs_7_it_is_overdue_at_three_quarters_of_any_life_unless_it_ends_with_its_issuer() {
-        let (begin, day) = (Timestamp::from_unix_seconds(1_800_000_000), DAY);
-        let issuer_end = begin + day * 30;
-        for days in [1, 3, 7, 29] {
-            let found = latest(begin, begin + day * days, issuer_end);
-            assert_eq!(found, Some(begin + Duration::from_secs(64_800) * days), "{days}");
-            assert!(begin + day * days / 2 < found.unwrap());
-        }
-        assert_eq!(latest(begin, issuer_end, issuer_end), None, "cut");
-        assert_eq!(latest(issuer_end - day, issuer_end, issuer_end), None);
-    }
-}
+#[path = "credential_tests.rs"]
+mod tests;
