@@ -133,6 +133,30 @@ async fn ocs_7_the_responders_certificate_replaces_itself() {
     ca.kill();
 }
 
+/// Fails when a CA whose responder's certificate could not be written down, or came out wrong, does not try again once the
+/// fault is over, and so answers tryLater for an hour.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_responders_certificate_that_failed_is_soon_tried_again() {
+    let mut ca = Ca::init_on_postgres(&[]).await;
+    let issuer = ca.dir().join("ca/intermediate.crt");
+    let question = request(&[crate::world::id(&issuer, &[1], false)], &[]);
+    for fault in ["RAISE EXCEPTION 'a fault'", "NEW.der := '\\x3000'"] {
+        ca.query(&format!(
+            "CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {fault}; RETURN NEW; END $$; \
+             CREATE TRIGGER fault BEFORE UPDATE ON ocsp_responder FOR EACH ROW WHEN (NEW.state = 'issued') \
+             EXECUTE FUNCTION fault()"
+        ))
+        .await;
+        ca.begin();
+        let address = ca.public_address();
+        wait::until_true("it to listen", 30, async || tokio::net::TcpStream::connect(&address).await.is_ok()).await;
+        assert_eq!(post(&address, &question).await.refusal(), TRY_LATER, "{fault}");
+        ca.query("DROP FUNCTION fault CASCADE").await;
+        crate::world::can_answer(&ca).await;
+        ca.stop().await;
+    }
+}
+
 /// OCS-14: what has ended is still told, with how far back that goes.
 #[tokio::test(flavor = "multi_thread")]
 async fn ocs_14_ended_certificates_are_told_with_an_archive_cutoff() {
