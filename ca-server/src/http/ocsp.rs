@@ -1,7 +1,8 @@
 //! OCSP over HTTP (RFC 6960 appendix A, RFC 9919 sections 6 and 7), in front of the other resources of the public listener.
 //!
-//! What is kept is answered here without a task, a router or a lock on the way: it is asked for tens of thousands of times
-//! a second. Everything else runs in a task of its own, as other requests do.
+//! What is kept is answered here without a task or a router on the way, and under one lock of the many that what is kept is
+//! shared out to: it is asked for tens of thousands of times a second. Everything else runs in a task of its own, as other
+//! requests do.
 
 use std::convert::Infallible;
 use std::future::Future;

@@ -107,7 +107,7 @@ impl Ocsp {
     }
 
     /// Answers at once what is kept, and what cannot be answered whoever signs; none when a signature is needed. What is
-    /// asked for all day comes through here: nothing is allocated, and nothing waited for.
+    /// asked for all day comes through here: nothing is allocated, and nothing waited for but the lock of a part of the cache.
     pub fn glance(&self, request: &[u8], now: Timestamp) -> Option<Made> {
         let request = match Request::parse(request) {
             Ok(request) => request,
