@@ -10,10 +10,10 @@ use pki_core::ids::IssuerId;
 use pki_core::time::Timestamp;
 use store::crls::CrlRecord;
 
-use super::{Family, header};
+use super::{Family, Histogram, header};
 
-/// Upper bounds of the delay, seconds.
-const BOUNDS: [f64; 7] = [0.25, 0.5, 1.0, 2.0, 5.0, 30.0, 300.0];
+/// Upper ends of the delay's buckets, in milliseconds.
+const DELAYS: [u64; 7] = [250, 500, 1000, 2000, 5000, 30_000, 300_000];
 
 /// A part of publication that can go wrong by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,7 +54,7 @@ pub struct CrlMetrics {
     failing: Mutex<BTreeMap<Part, bool>>,
     waiting: Mutex<BTreeMap<IssuerId, i64>>,
     went_back: AtomicU64,
-    delays: Mutex<Delays>,
+    delays: Delays,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -66,11 +66,13 @@ struct Served {
     covers: u64,
 }
 
-#[derive(Debug, Default)]
-struct Delays {
-    counts: [u64; BOUNDS.len()],
-    count: u64,
-    sum: f64,
+#[derive(Debug)]
+struct Delays(Histogram);
+
+impl Default for Delays {
+    fn default() -> Self {
+        Self(Histogram::with_ends(&DELAYS))
+    }
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -120,12 +122,7 @@ impl CrlMetrics {
 
     /// The oldest revocation of a publication waited so long for it.
     pub fn delayed(&self, delay: Duration) {
-        let (mut delays, seconds) = (locked(&self.delays), delay.as_secs_f64());
-        delays.count += 1;
-        delays.sum += seconds;
-        for (count, bound) in delays.counts.iter_mut().zip(BOUNDS) {
-            *count += u64::from(seconds <= bound);
-        }
+        self.delays.0.observe(delay);
     }
 
     /// The database knew less than was published.
@@ -162,7 +159,11 @@ impl CrlMetrics {
             "How often the database knew less than was published: it was restored from an old backup.",
         );
         let _ = writeln!(out, "pilotlight_crl_number_went_back_total {}", self.went_back.load(Ordering::Relaxed));
-        self.render_delays(out);
+        self.delays.0.render(
+            out,
+            "pilotlight_crl_publication_delay_seconds",
+            "From the oldest revocation of a publication to the list that names it.",
+        );
     }
 
     fn render_lists(&self, out: &mut String) {
@@ -183,15 +184,24 @@ impl CrlMetrics {
             }
         }
     }
+}
 
-    fn render_delays(&self, out: &mut String) {
-        const NAME: &str = "pilotlight_crl_publication_delay_seconds";
-        header(out, NAME, "histogram", "From the oldest revocation of a publication to the list that names it.");
-        let delays = locked(&self.delays);
-        for (bound, count) in BOUNDS.iter().zip(delays.counts) {
-            let _ = writeln!(out, "{NAME}_bucket{{le=\"{bound}\"}} {count}");
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fails when the buckets that alerts and figures ask for are others, or a delay falls into the wrong one.
+    #[test]
+    fn delays_fall_into_buckets_of_seconds_and_minutes() {
+        let metrics = CrlMetrics::default();
+        for millis in [250, 251, 29_000, 400_000] {
+            metrics.delayed(Duration::from_millis(millis));
         }
-        let _ = writeln!(out, "{NAME}_bucket{{le=\"+Inf\"}} {}", delays.count);
-        let _ = writeln!(out, "{NAME}_sum {}\n{NAME}_count {}", delays.sum, delays.count);
+        let mut out = String::new();
+        metrics.render(&mut out);
+        let name = "pilotlight_crl_publication_delay_seconds";
+        let buckets = [("0.25", 1), ("0.5", 2), ("1", 2), ("2", 2), ("5", 2), ("30", 3), ("300", 3), ("+Inf", 4)];
+        let lines = buckets.map(|(end, count)| format!("{name}_bucket{{le=\"{end}\"}} {count}\n")).concat();
+        assert!(out.ends_with(&format!("{lines}{name}_sum 429.501\n{name}_count 4\n")), "{out}");
     }
 }
