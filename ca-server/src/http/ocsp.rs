@@ -18,9 +18,11 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use bytes::Bytes;
+use data_encoding::HEXLOWER;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::service::Service;
+use pki_core::time::Timestamp;
 use pki_core::x509::ocsp::{MAX_REQUEST, PathRequest, Refusal};
 
 use super::visit::Peer;
@@ -142,12 +144,12 @@ impl Front {
         let max_age = ocsp.max_age(kept, self.http.ctx.now());
         let cache_control =
             if max_age == ocsp.usual_max_age() { self.cache_control.clone() } else { cache_control(max_age) };
-        let [produced_at, next_update] = kept.dates.clone().map(text);
+        let [tag, produced_at, next_update] = described(kept).clone().map(text);
         let headers = response.headers_mut();
         headers.reserve(8);
         headers.insert(CONTENT_TYPE, OCSP_RESPONSE);
         headers.insert(CACHE_CONTROL, cache_control);
-        headers.insert(ETAG, text(kept.tag.clone()));
+        headers.insert(ETAG, tag);
         headers.insert(LAST_MODIFIED, produced_at);
         headers.insert(EXPIRES, next_update);
         response
@@ -159,6 +161,17 @@ fn below(path: &str) -> Option<&str> {
     // a base address with a slash at its end makes two of them
     let rest = path.trim_start_matches('/').strip_prefix("ocsp")?;
     (rest.is_empty() || rest.starts_with('/')).then_some(rest)
+}
+
+/// `ETag` (RFC 9919 section 7.2), `Last-Modified` and `Expires`, written once for all who are shown it.
+fn described(kept: &Kept) -> &[Bytes; 3] {
+    kept.described.get_or_init(|| {
+        let [produced_at, next_update] = [kept.produced_at, kept.next_update].map(|at| {
+            let since = at.since(Timestamp::from_unix_seconds(0));
+            Bytes::from(httpdate::fmt_http_date(std::time::UNIX_EPOCH + since))
+        });
+        [Bytes::from(format!("\"{}\"", HEXLOWER.encode(&kept.sha256))), produced_at, next_update]
+    })
 }
 
 fn text(text: Bytes) -> HeaderValue {
@@ -194,7 +207,8 @@ fn held(headers: &HeaderMap) -> HeaderMap {
 /// in the second of a revocation: by date alone nobody is sent away without hearing of one.
 fn is_known(kept: &Kept, headers: &HeaderMap) -> bool {
     if conditions::has_tags(headers) {
-        return conditions::names(headers, &kept.tag);
+        let [tag, ..] = described(kept);
+        return conditions::names(headers, tag);
     }
     kept.is_good() && conditions::is_dated(headers, kept.produced_at)
 }

@@ -1,11 +1,10 @@
 //! Reading a certificate's state and signing what is said of it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use data_encoding::HEXLOWER;
 use pki_core::ids::Serial;
 use pki_core::time::Timestamp;
 use pki_core::x509::ocsp::{Answer, Refusal, Request, ResponsePlan, Status};
@@ -134,20 +133,16 @@ impl Signed {
         Made::Once { said: self.said.iter().map(|(_, status)| *status).collect(), der: self.der }
     }
 
-    /// With what caches are told; none for what they shall not keep (OCS-10).
+    /// To be kept; none for what nobody on the way shall keep (OCS-10).
     fn kept(&self) -> Option<Arc<Kept>> {
         let [(id, status @ (Status::Good | Status::Revoked { .. }))] = self.said.as_slice() else { return None };
-        let tag = format!("\"{}\"", HEXLOWER.encode(digest(&SHA256, &self.der).as_ref()));
-        let dates = [self.produced_at, self.next_update].map(|at| {
-            let since = at.since(Timestamp::from_unix_seconds(0));
-            Bytes::from(httpdate::fmt_http_date(std::time::UNIX_EPOCH + since))
-        });
+        let sha256 = digest(&SHA256, &self.der).as_ref().try_into().ok()?;
         Some(Arc::new(Kept {
             der: self.der.clone(),
             produced_at: self.produced_at,
             next_update: self.next_update,
-            tag: Bytes::from(tag),
-            dates,
+            sha256,
+            described: OnceLock::new(),
             status: *status,
             id: id.clone(),
         }))

@@ -8,8 +8,8 @@ mod authorities;
 pub mod cache;
 pub mod credential;
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -60,10 +60,10 @@ pub struct Kept {
     pub produced_at: Timestamp,
     /// When there will be a newer one at the latest.
     pub next_update: Timestamp,
-    /// SHA-256 of the answer in hexadecimal, in quotes (RFC 9919 section 7.2).
-    pub tag: Bytes,
-    /// `produced_at` and `next_update` as HTTP writes dates.
-    pub dates: [Bytes; 2],
+    /// SHA-256 of the answer.
+    pub sha256: [u8; 32],
+    /// How it is described to caches on the way, by whoever shows it first.
+    pub described: OnceLock<[Bytes; 3]>,
     status: Status,
     /// The CertID it is about.
     id: Bytes,
@@ -209,8 +209,8 @@ pub(super) mod tests {
             der: Bytes::from(vec![0; length]),
             produced_at: at,
             next_update: at + Duration::from_secs(1000),
-            tag: Bytes::new(),
-            dates: [Bytes::new(), Bytes::new()],
+            sha256: [0; 32],
+            described: OnceLock::new(),
             status: Status::Good,
             id: Bytes::new(),
         })
