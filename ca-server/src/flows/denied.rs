@@ -14,6 +14,7 @@ use store::revocations::{self, Event, Standing};
 use store::{Store, StoreError};
 use tokio::time::Instant;
 
+use super::sweep::BATCH;
 use super::{Context, FlowError};
 use crate::telemetry::Metrics;
 
@@ -21,8 +22,8 @@ use crate::telemetry::Metrics;
 const PAGE: u32 = 5000;
 
 /// So many are read like any small thing: a revocation must not wait behind the searches of others, of which SQLite lets
-/// few run at a time.
-const FEW: u32 = 500;
+/// few run at a time. A batch, the account and the device that go with it, and what others revoke meanwhile are no more.
+const FEW: u32 = 4 * BATCH;
 
 /// How long this process may go without reading before it says so: many times the pause between two looks.
 pub const STALE: Duration = Duration::from_secs(10);

@@ -79,3 +79,51 @@ impl Sweep {
             .with("with", &self.cause)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Mutex, mpsc};
+
+    use store::revocations::denials::{self, Kind};
+    use store::{OpenOptions, Store, StoreError};
+    use tokio::time::timeout;
+
+    use super::super::denied::Denied;
+    use super::*;
+
+    /// Fails when a full batch, and an account and a device that go with it, are read like the absence of a server: the answer
+    /// to whoever takes a device out waits then until the searches of others have ended.
+    #[tokio::test]
+    async fn what_a_batch_changes_is_known_while_others_search() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(OpenOptions::new("sqlite:test.db", folder.path())).await.unwrap();
+        store.migrate().await.unwrap();
+        // as many searches as SQLite is given at once, and more; they end when `end` does
+        let (end, ended) = mpsc::channel::<()>();
+        let ended = Arc::new(Mutex::new(ended));
+        let (begun, mut is_begun) = tokio::sync::mpsc::unbounded_channel();
+        for _ in 0..4 {
+            let (ended, begun) = (Arc::clone(&ended), begun.clone());
+            tokio::spawn(store.scan(async move |_| {
+                begun.send(()).unwrap();
+                ended.lock().unwrap().recv().unwrap_err();
+                Ok::<_, StoreError>(())
+            }));
+        }
+        is_begun.recv().await.unwrap();
+        is_begun.recv().await.unwrap();
+
+        let all = BATCH + 2;
+        let denied = store.write(async move |tx| {
+            for number in 0..all {
+                denials::deny(tx, Kind::ApiKey, number, Timestamp::from_unix_seconds(0)).await?;
+            }
+            Ok::<_, StoreError>(())
+        });
+        denied.await.unwrap();
+        let known = Denied::new(Arc::default());
+        let read = timeout(std::time::Duration::from_secs(20), known.catch_up(&store)).await;
+        drop(end);
+        assert_eq!(read.expect("it waits for the searches").unwrap(), u64::from(all));
+    }
+}
