@@ -61,12 +61,14 @@ impl KeyRequest {
 /// Verifies a request with `kid`.
 pub async fn by_account(ctx: &Context, jws: FlatJws, id: AccountId) -> Result<AccountRequest, FlowError> {
     let (holder, verified) = verify(ctx, jws, id).await?;
+    refuse_denied(ctx, &holder)?;
     let (payload, passed) = spend(ctx, verified, Some(&holder)).await?;
     let Holder { account, device } = match passed {
         Passed::Outdated => again(ctx, &holder).await?,
         _ => holder,
     };
     may_act(&account, device.as_ref())?;
+    // the nonce may have taken a while
     ctx.denied.refuse(&names(&account, device.as_ref()))?;
     Ok(AccountRequest { account, device, payload })
 }
@@ -118,6 +120,20 @@ fn may_act(account: &Account, device: Option<&Device>) -> Result<(), FlowError> 
         }
         _ => Ok(()),
     }
+}
+
+/// A stolen device shall not keep the database busy, where a spent nonce may be a row: whoever is denied spends none. Not before
+/// the signature is verified: who has not the key would learn from the answer what became of an account.
+fn refuse_denied(ctx: &Context, holder: &Holder) -> Result<(), FlowError> {
+    let Holder { account, device } = holder;
+    // none of these ever changes for an account: one that is remembered from before has them too
+    let names = names(account, device.as_ref());
+    if !ctx.denied.denies(&names) {
+        return Ok(());
+    }
+    // its row says more, where that is as new as the set
+    may_act(account, device.as_ref())?;
+    ctx.denied.refuse(&names)
 }
 
 /// As whom the request comes.

@@ -2,7 +2,7 @@
 //!
 //! Every revocation and denial has a number. This process knows up to which it has read, asks for what came after it
 //! several times a second and right after every change of its own, and tells whoever listens. Permission is decided by
-//! rows in the transaction that uses it; what is here refuses sooner, and without the database.
+//! rows in the transaction that uses it; what is here refuses sooner, before a nonce is spent or anything is written.
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! The denied set of a running server: what others write into the database is in force within a second.
 
+use serde_json::Value;
+use tests::acme_raw::{Answer, Client, Jws, Key};
 use tests::ca::{Ca, plain_get};
 use tests::gateway::Gateway;
 use tests::wait;
@@ -51,4 +53,31 @@ print(number)
     wait::until_true("the denial to be known", 20, async || number(&ca).await >= told).await;
     let refused = ca.command(&["cert", "list"]).await;
     assert!(refused.code == 1 && refused.stderr.contains("access was withdrawn"), "{refused}");
+}
+
+/// Fails when a stolen device goes on spending nonces, which are rows where several servers share a database, or when people
+/// without the key of an account learn from the answer that it is denied.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_spends_no_nonce_and_tells_strangers_nothing() {
+    let ca = Ca::start(&[]).await;
+    let client = Client::of(&ca).await;
+    let (stolen, other) =
+        (Gateway::enrol(&ca, &client, "gw-1").await.account, Gateway::enrol(&ca, &client, "gw-2").await.account);
+    ca.json(&["device", "revoke", "gw-1"]).await;
+
+    let orders = format!("{}/orders", stolen.url);
+    let refused = stolen.jws(&orders, "").await;
+    client.post(&orders, &refused.sign(&stolen.key)).await.expect("it is out", 401, "unauthorized");
+    let nonce = refused.protected["nonce"].as_str().unwrap();
+    let again = Jws::new(("kid", other.url.clone().into()), nonce, &other.url, "");
+    client.post(&other.url, &again.sign(&other.key)).await.expect("the nonce is as good as before", 200, "");
+    client.post(&other.url, &again.sign(&other.key)).await.expect("and is spent now", 400, "badNonce");
+
+    let mut told = Vec::new();
+    for account in [&stolen, &other] {
+        let jws = account.jws(&account.url, "").await;
+        told.push(client.post(&account.url, &jws.sign(&Key::new())).await.expect("a stranger", 400, "malformed"));
+    }
+    let words = |answer: &Answer| answer.json()["detail"].clone();
+    assert!(words(&told[0]) != Value::Null && words(&told[0]) == words(&told[1]), "{:#}", words(&told[0]));
 }
