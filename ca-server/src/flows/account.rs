@@ -212,15 +212,18 @@ async fn insert(
                 }
             }
             audit::append(tx, &registered).await?;
-            for account in retired {
+            for account in &retired {
                 denials::deny(tx, Kind::Account, account, row.created_at).await?;
             }
-            Ok::<_, FlowError>(())
+            Ok::<_, FlowError>(!retired.is_empty())
         })
         .await;
     failpoint::failpoint!("ca.account.after_commit");
+    if let Ok(true) = outcome {
+        after_commit(ctx).await;
+    }
     match (outcome, find(ctx, request).await?) {
-        (Ok(()), _) => Ok(Registered::New(account)),
+        (Ok(_), _) => Ok(Registered::New(account)),
         (Err(_), Some(winner)) => Ok(Registered::Known(winner)),
         (Err(error), None) => Err(error),
     }

@@ -80,3 +80,19 @@ async fn a_device_with_more_certificates_than_a_transaction_takes() {
 pub(crate) async fn jobs(ca: &Ca) -> u64 {
     ca.query("SELECT COUNT(*) FROM job WHERE kind = 'revoke-device'").await.trim().parse().unwrap()
 }
+
+/// Fails when the account that a new token replaces is not known to be denied before the device is answered.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replaced_account_is_denied_before_the_new_one_is_answered() {
+    let ca = Ca::start(&[]).await;
+    let client = Client::of(&ca).await;
+    let mut gateway = Gateway::enrol(&ca, &client, "gw-1").await;
+    // several times: a look that happens to come in between would hide it once
+    for replaced in 1..=8 {
+        let token = ca.command(&["device", "token", "gw-1"]).await.success();
+        let account = External::of_token(&token).account(&client).await;
+        assert_eq!(ca.metric("pilotlight_denied_entries{kind=\"account\"}").await, Some(f64::from(replaced)));
+        gateway.account.get(&gateway.account.url).await.expect("it is replaced", 401, "unauthorized");
+        gateway.account = account;
+    }
+}
