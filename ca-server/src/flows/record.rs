@@ -5,15 +5,26 @@ use std::fmt::Display;
 
 use pki_core::audit::AuditEvent;
 use pki_core::ids::EventId;
+use pki_core::random::Entropy;
+use pki_core::time::Timestamp;
 
 use super::Context;
 
 /// Begins an event: who did what to what.
 pub(crate) fn event(ctx: &Context, actor: impl Display, action: &str, subject: impl Display) -> AuditEvent {
-    let at = ctx.now();
+    event_at((ctx.now(), ctx.entropy.as_ref()), actor, action, subject)
+}
+
+/// The same where no context is at hand, as in a transaction.
+pub(crate) fn event_at(
+    (at, entropy): (Timestamp, &dyn Entropy),
+    actor: impl Display,
+    action: &str,
+    subject: impl Display,
+) -> AuditEvent {
     AuditEvent {
         v: AuditEvent::VERSION,
-        id: EventId::new(at, ctx.entropy.as_ref()),
+        id: EventId::new(at, entropy),
         at,
         actor: actor.to_string(),
         action: action.to_owned(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pki_core::audit::AuditEvent;
-use pki_core::ids::{CertificateId, EventId};
+use pki_core::ids::CertificateId;
 use pki_core::issuance::record::{CertificateRecord, Revocation};
 use pki_core::random::Entropy;
 use pki_core::revocation::{Reason, Status, Step, step};
@@ -12,7 +12,7 @@ use pki_core::time::Timestamp;
 use store::certificates::selected;
 use store::{Tx, audit, certificates};
 
-use super::record::With;
+use super::record::{With, event_at};
 use super::{Context, FlowError};
 
 /// Certificates of one transaction: some ten milliseconds, for which others wait.
@@ -63,16 +63,8 @@ impl Sweep {
     }
 
     fn event(&self, record: &CertificateRecord, revocation: &Revocation) -> AuditEvent {
-        let event = AuditEvent {
-            v: AuditEvent::VERSION,
-            id: EventId::new(self.now, self.entropy.as_ref()),
-            at: self.now,
-            actor: self.actor.clone(),
-            action: "certificate.revoke".to_owned(),
-            subject: format!("certificate:{}", record.id),
-            details: BTreeMap::new(),
-        };
-        event
+        let subject = format_args!("certificate:{}", record.id);
+        event_at((self.now, self.entropy.as_ref()), &self.actor, "certificate.revoke", subject)
             .with("serial", &record.serial)
             .with("reason", revocation.reason.unwrap_or(Reason::Unspecified).name())
             .with("comment", &self.comment)

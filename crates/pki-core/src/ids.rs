@@ -233,6 +233,9 @@ impl SiteName {
 pub struct Serial(Vec<u8>);
 
 impl Serial {
+    /// The most octets (RFC 5280 section 4.1.2.2).
+    pub const MAX: usize = 20;
+
     /// Sixteen random octets with the sign bit cleared and a bit below it set, so that every serial has the same length.
     pub fn random(entropy: &dyn Entropy) -> Self {
         let mut octets = random::bytes::<16>(entropy).to_vec();
@@ -246,7 +249,7 @@ impl Serial {
     pub fn from_octets(octets: &[u8]) -> Result<Self, BadId> {
         let start = octets.iter().position(|octet| *octet != 0).unwrap_or(octets.len());
         match octets.get(start..) {
-            Some(rest) if (1..=20).contains(&rest.len()) => Ok(Self(rest.to_vec())),
+            Some(rest) if (1..=Self::MAX).contains(&rest.len()) => Ok(Self(rest.to_vec())),
             _ => Err(BadId::new(&HEXLOWER.encode(octets), "a serial number")),
         }
     }
@@ -260,6 +263,15 @@ impl Serial {
     /// Big-endian octets without leading zeros.
     pub fn octets(&self) -> &[u8] {
         &self.0
+    }
+
+    /// Zeros in front up to the longest serial number there is: such octets sort as the numbers do.
+    pub fn padded(&self) -> [u8; Self::MAX] {
+        let mut octets = [0; Self::MAX];
+        for (to, from) in octets.iter_mut().rev().zip(self.0.iter().rev()) {
+            *to = *from;
+        }
+        octets
     }
 }
 
@@ -314,6 +326,14 @@ mod tests {
         }
         assert_eq!("00:0A".parse::<Serial>().unwrap().octets(), [10]);
         assert!("00".parse::<Serial>().is_err());
+        assert!("01".repeat(21).parse::<Serial>().is_err());
+    }
+
+    #[test]
+    fn padded_serials_sort_as_their_numbers_do() {
+        let padded = |text: &str| text.parse::<Serial>().unwrap().padded();
+        let rising = ["01", "ff", "0100", "0101", &"7f".repeat(16), &"01".repeat(20), &"7f".repeat(20)].map(padded);
+        assert!(rising.is_sorted() && rising[0][..19] == [0; 19] && rising[0][19] == 1, "{rising:?}");
     }
 
     #[test]

@@ -45,9 +45,9 @@ pub struct Sizes {
     pub sessions: usize,
 }
 
-/// Serials have at most 20 octets; padded in front they sort as the numbers do. A tree of these takes some 35 octets an
+/// The place of an issuer, and a serial number. A tree of these takes some 35 octets an
 /// entry, and grows without ever holding the whole twice.
-type CertificateKey = (u32, [u8; 20]);
+type CertificateKey = (u32, [u8; Serial::MAX]);
 
 /// What is denied as of [`DeniedSet::number`].
 #[derive(Debug, Default)]
@@ -77,7 +77,7 @@ impl DeniedSet {
         let denied = change.denied;
         match &change.subject {
             Subject::Certificate(issuer, serial) => {
-                let key = (self.place(*issuer), padded(serial));
+                let key = (self.place(*issuer), serial.padded());
                 match denied {
                     true => self.certificates.insert(key),
                     false => self.certificates.remove(&key),
@@ -110,7 +110,7 @@ impl DeniedSet {
 
     fn denies_certificate(&self, issuer: IssuerId, serial: &Serial) -> bool {
         let place = self.issuers.iter().position(|known| *known == issuer).and_then(|place| u32::try_from(place).ok());
-        place.is_some_and(|place| self.certificates.contains(&(place, padded(serial))))
+        place.is_some_and(|place| self.certificates.contains(&(place, serial.padded())))
     }
 
     /// How many are denied.
@@ -133,14 +133,6 @@ impl DeniedSet {
         });
         u32::try_from(place).unwrap_or(u32::MAX)
     }
-}
-
-fn padded(serial: &Serial) -> [u8; 20] {
-    let mut octets = [0; 20];
-    for (to, from) in octets.iter_mut().rev().zip(serial.octets().iter().rev()) {
-        *to = *from;
-    }
-    octets
 }
 
 fn toggle<T: Clone + Eq + std::hash::Hash>(all: &mut HashSet<T>, one: &T, denied: bool) {

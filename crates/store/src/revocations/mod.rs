@@ -22,9 +22,6 @@ pub use feed::{Event, since};
 
 const TABLE: &str = "revocation";
 
-/// The longest serial number (RFC 5280 section 4.1.2.2).
-const SERIAL: usize = 20;
-
 /// Rows in one statement, a power of two: smaller sets are put together of smaller powers, so that few texts are prepared.
 const TOGETHER: usize = 64;
 
@@ -151,7 +148,7 @@ async fn upsert(tx: &mut Tx<'_>, changes: &[(u64, &Change)]) -> Result<(), Store
         let (state, at, reason) = state(&change.standing);
         values.extend([
             Value::text(change.issuer),
-            Value::Bytes(Some(key(&change.serial).to_vec().into())),
+            Value::Bytes(Some(change.serial.padded().to_vec().into())),
             change.shard.into(),
             Value::text(change.certificate),
             stored(*number)?.into(),
@@ -173,7 +170,7 @@ async fn upsert(tx: &mut Tx<'_>, changes: &[(u64, &Change)]) -> Result<(), Store
 /// What is remembered of a certificate, if it was ever revoked.
 pub async fn find(tx: &mut Tx<'_>, issuer: IssuerId, serial: &Serial) -> Result<Option<Entry>, StoreError> {
     let sql = concat!("SELECT ", columns!(), " FROM revocation WHERE issuer_id = $1 AND serial = $2");
-    let values = [Value::text(issuer), key(serial).to_vec().into()];
+    let values = [Value::text(issuer), serial.padded().to_vec().into()];
     tx.row(sql, &values).await?.map(load).transpose()
 }
 
@@ -201,7 +198,7 @@ pub async fn page(
 ) -> Result<Vec<Listed>, StoreError> {
     let sql = "SELECT number, serial, shard, state, revoked_at, reason, not_after FROM revocation \
                WHERE issuer_id = $1 AND serial > $2 ORDER BY serial LIMIT $3";
-    let after = after.map_or_else(Vec::new, |serial| key(serial).to_vec());
+    let after = after.map_or_else(Vec::new, |serial| serial.padded().to_vec());
     tx.rows(sql, &[Value::text(issuer), after.into(), limit.into()]).await?.into_iter().map(listed).collect()
 }
 
@@ -267,16 +264,6 @@ pub async fn mark_first(
     tx.execute(sql, &values).await
 }
 
-/// Zeros in front, so that it sorts as the number does.
-fn key(serial: &Serial) -> [u8; SERIAL] {
-    let mut key = [0; SERIAL];
-    let octets = serial.octets();
-    if let Some(place) = key.get_mut(SERIAL.saturating_sub(octets.len())..) {
-        place.copy_from_slice(octets);
-    }
-    key
-}
-
 fn state(standing: &Standing) -> (&'static str, Timestamp, Option<Reason>) {
     match standing {
         Standing::Revoked(Revocation { at, reason }) => ("revoked", *at, *reason),
@@ -305,11 +292,14 @@ fn load_fields(fields: &mut Fields) -> Result<Entry, StoreError> {
     let shard = fields.u32()?;
     let standing = standing(fields)?;
     let not_after = fields.time()?;
-    let first_crl = match (fields.maybe_int()?, fields.maybe_time()?) {
-        (Some(number), Some(at)) => Some(FirstCrl { number: u64::try_from(number).unwrap_or(0), at }),
-        _ => None,
-    };
-    Ok(Entry { number, change: Change { issuer, serial, shard, certificate, standing, not_after }, first_crl })
+    let change = Change { issuer, serial, shard, certificate, standing, not_after };
+    Ok(Entry { number, change, first_crl: first_crl(fields)? })
+}
+
+fn first_crl(fields: &mut Fields) -> Result<Option<FirstCrl>, StoreError> {
+    let (Some(number), Some(at)) = (fields.maybe_int()?, fields.maybe_time()?) else { return Ok(None) };
+    let number = u64::try_from(number).map_err(|_| fields.corrupt("the number of its list is negative"))?;
+    Ok(Some(FirstCrl { number, at }))
 }
 
 fn standing(fields: &mut Fields) -> Result<Standing, StoreError> {

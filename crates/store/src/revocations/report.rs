@@ -8,7 +8,7 @@ use pki_core::x509::name::Identifier;
 
 use crate::certificates::selected;
 use crate::error::StoreError;
-use crate::revocations::{FirstCrl, Standing, TABLE, number, standing, stored};
+use crate::revocations::{FirstCrl, Standing, TABLE, first_crl, number, standing, stored};
 use crate::text;
 use crate::tx::Tx;
 use crate::value::{Row, Value};
@@ -60,10 +60,7 @@ fn load(row: Row) -> Result<Option<Reported>, StoreError> {
     let number = number(&mut fields)?;
     let (issuer, serial) = (fields.parse()?, fields.parse()?);
     let Standing::Revoked(revocation) = standing(&mut fields)? else { return Ok(None) };
-    let first_crl = match (fields.maybe_int()?, fields.maybe_time()?) {
-        (Some(number), Some(at)) => Some(FirstCrl { number: u64::try_from(number).unwrap_or(0), at }),
-        _ => None,
-    };
+    let first_crl = first_crl(&mut fields)?;
     Ok(Some(Reported {
         number,
         certificate,
