@@ -1,7 +1,9 @@
 //! The keys that lists are signed with: the one that issues, and those that did so before (`crl.keys`).
 
+use std::sync::Arc;
+
 use pki_core::ids::IssuerId;
-use pki_core::issuance::plan::list_url;
+use pki_core::issuance::plan::IssuingCa;
 use pki_core::time::Timestamp;
 use pki_core::x509::certificate::Certificate;
 use signer::KeyId;
@@ -17,8 +19,9 @@ pub(super) struct Authority {
     pub(super) id: IssuerId,
     pub(super) certificate: Certificate,
     pub(super) key: KeyId,
-    /// What stands before `/crl/`, all places together: leaves carry all of them (CRL-3).
-    bases: Vec<String>,
+    /// The CA that issues now: its lists and those of its former keys are at the same places, and leaves carry all of them
+    /// (CRL-3).
+    issuing: Arc<IssuingCa>,
 }
 
 /// The issuers whose lists are to be renewed.
@@ -71,10 +74,10 @@ pub(super) async fn signing(ctx: &Context, living: &Living) -> Vec<IssuerId> {
 impl Authority {
     /// The key of an issuer, with its newest certificate.
     pub(super) async fn of(ctx: &Context, issuer: IssuerId) -> Result<Self, FlowError> {
-        let bases = bases(ctx);
+        let issuing = Arc::clone(&ctx.issuing);
         if issuer == ctx.issuing.id {
-            let (certificate, key) = (ctx.issuing.certificate.clone(), ctx.desk.key.clone());
-            return Ok(Self { id: issuer, certificate, key, bases });
+            let (certificate, key) = (issuing.certificate.clone(), ctx.desk.key.clone());
+            return Ok(Self { id: issuer, certificate, key, issuing });
         }
         let found = ctx
             .store
@@ -85,20 +88,16 @@ impl Authority {
         let unknown = || FlowError::Internal(format!("issuer {issuer} has no key or no certificate in the database"));
         let key = found.0.and_then(|record| record.key_id.parse().ok()).ok_or_else(unknown)?;
         let newest = found.1.first().and_then(|row| Certificate::parse(&row.der).ok());
-        Ok(Self { id: issuer, certificate: newest.ok_or_else(unknown)?, key, bases })
+        Ok(Self { id: issuer, certificate: newest.ok_or_else(unknown)?, key, issuing })
     }
 
     /// Where a list is fetched: byte for byte what stands in leaves.
     pub(super) fn urls(&self, shard: Option<u32>) -> Vec<String> {
-        self.bases.iter().map(|base| list_url(base, self.id, shard, "")).collect()
+        self.issuing.list_urls_of(self.id, shard, "")
     }
 
     /// Where the delta to it is fetched.
     pub(super) fn delta_urls(&self, shard: Option<u32>) -> Vec<String> {
-        self.bases.iter().map(|base| list_url(base, self.id, shard, "-delta")).collect()
+        self.issuing.list_urls_of(self.id, shard, "-delta")
     }
-}
-
-fn bases(ctx: &Context) -> Vec<String> {
-    std::iter::once(&ctx.issuing.crl_base).chain(&ctx.issuing.crl_mirrors).cloned().collect()
 }

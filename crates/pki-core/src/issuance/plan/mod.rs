@@ -59,17 +59,18 @@ impl IssuingCa {
 
     /// All addresses of a CRL shard, the first being [`IssuingCa::crl_url`].
     pub fn crl_urls(&self, shard: u32) -> Vec<String> {
-        self.list_urls(Some(shard), "")
+        self.list_urls_of(self.id, Some(shard), "")
     }
 
     /// All addresses of the delta to the list of a shard, or to the complete list.
     pub fn delta_urls(&self, shard: Option<u32>) -> Vec<String> {
-        self.list_urls(shard, "-delta")
+        self.list_urls_of(self.id, shard, "-delta")
     }
 
-    fn list_urls(&self, shard: Option<u32>, suffix: &str) -> Vec<String> {
+    /// All addresses of a list ([`list_url`]) of this key, or of one that this CA issued with before.
+    pub fn list_urls_of(&self, issuer: IssuerId, shard: Option<u32>, suffix: &str) -> Vec<String> {
         let bases = std::iter::once(&self.crl_base).chain(&self.crl_mirrors);
-        bases.map(|base| list_url(base, self.id, shard, suffix)).collect()
+        bases.map(|base| list_url(base, issuer, shard, suffix)).collect()
     }
 
     /// The last second in which it and all above it are valid: no leaf, and no responder, of it lives longer.
