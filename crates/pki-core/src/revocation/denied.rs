@@ -5,7 +5,9 @@ use std::collections::{BTreeSet, HashSet};
 
 use crate::ids::{AccountId, DeviceId, IssuerId, Serial, SiteName};
 
-/// Something that can be denied.
+/// Something that can be denied. Requests are refused by account, device, site and session; none is made with a certificate or
+/// an API key (revocation by a certificate's own key is decided by its row, RFC 8555 section 7.6), so whoever lets one in with
+/// these asks [`DeniedSet::denies`] here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
     /// A certificate, by issuing key and number.

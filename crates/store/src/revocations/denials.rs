@@ -9,7 +9,8 @@ use crate::revocations::{advance, number, stored};
 use crate::tx::Tx;
 use crate::value::{Fields, Value};
 
-/// What may be denied.
+/// What may be denied. No command denies a site, an API key or a session, or allows anything again: such rows are obeyed wherever
+/// they come from, and whoever makes a command for it writes them here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
     /// An ACME account, by its id.
