@@ -78,6 +78,7 @@ mod tests {
 
     use store::revocations::denials::{self, Kind};
     use store::{OpenOptions, Store, StoreError};
+    use tokio::task::JoinSet;
     use tokio::time::timeout;
 
     use super::super::denied::Denied;
@@ -94,9 +95,10 @@ mod tests {
         let (end, ended) = mpsc::channel::<()>();
         let ended = Arc::new(Mutex::new(ended));
         let (begun, mut is_begun) = tokio::sync::mpsc::unbounded_channel();
+        let mut searches = JoinSet::new();
         for _ in 0..4 {
             let (ended, begun) = (Arc::clone(&ended), begun.clone());
-            tokio::spawn(store.scan(async move |_| {
+            searches.spawn(store.scan(async move |_| {
                 begun.send(()).unwrap();
                 ended.lock().unwrap().recv().unwrap_err();
                 Ok::<_, StoreError>(())
