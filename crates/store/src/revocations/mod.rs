@@ -217,7 +217,7 @@ pub async fn listed_of(tx: &mut Tx<'_>, issuer: IssuerId, serials: &[Serial]) ->
         .to_owned();
     renumber(&mut sql, &repeated("$1", serials.len()), 1);
     sql.push(')');
-    let keys = padded(serials).map(|serial| Value::Bytes(Some(key(serial).to_vec().into())));
+    let keys = padded(serials).map(|serial| Value::Bytes(Some(serial.padded().to_vec().into())));
     let values: Vec<Value<'_>> = std::iter::once(Value::text(issuer)).chain(keys).collect();
     tx.rows(sql, &values).await?.into_iter().map(listed).collect()
 }
