@@ -333,8 +333,10 @@ fn program() -> Command {
 
 /// The same command under another time: a date, or an offset such as `+40d`. Deadlines and timers go on as ever.
 pub fn at_time(time: &str, command: &Command) -> Command {
-    let mut faked = Command::new("faketime");
-    faked.args(["-f", time]).arg(command.get_program()).args(command.get_args());
+    // a faketime that was killed leaves what it shared with its child under its process number, which comes again
+    const RUN: &str = r#"rm -f "/dev/shm/sem.faketime_sem_$$" "/dev/shm/faketime_shm_$$"; exec faketime -f "$0" "$@""#;
+    let mut faked = Command::new("sh");
+    faked.args(["-c", RUN, time]).arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
         match value {
             Some(value) => faked.env(name, value),
