@@ -247,11 +247,6 @@ impl Ca {
         self.process = None;
     }
 
-    /// Whether a fail point has ended it by now.
-    pub fn was_killed(&mut self) -> bool {
-        self.process.as_mut().is_none_or(|process| process.ended().is_some())
-    }
-
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
         self.process.as_ref().unwrap().signal(signal);

@@ -11,7 +11,7 @@ use pki_core::acme::problem::{Problem, ProblemKind};
 use pki_core::revocation::denied::{Change, DeniedSet, Subject};
 use store::revocations::denials::{Denial, Kind};
 use store::revocations::{self, Event, Standing};
-use store::{Store, StoreError};
+use store::{Store, StoreError, Tx};
 use tokio::time::Instant;
 
 use super::sweep::BATCH;
@@ -101,12 +101,16 @@ impl Denied {
             );
             self.forget();
         }
+        if self.number() == 0 && head > u64::from(FEW) {
+            *self.set.write().unwrap_or_else(PoisonError::into_inner) = store.pass(whole).await?;
+            self.each_listener(|listener| listener.forget());
+        }
         while self.number() < head {
             let from = self.number();
             let events = if head - from <= u64::from(FEW) {
                 store.look(async move |tx| Ok::<_, StoreError>(revocations::since(tx, from, FEW).await?)).await?
             } else {
-                store.scan(async move |tx| Ok::<_, StoreError>(revocations::since(tx, from, PAGE).await?)).await?
+                store.pass(async move |tx| Ok::<_, StoreError>(revocations::since(tx, from, PAGE).await?)).await?
             };
             self.take_in(&events, head)?;
         }
@@ -142,6 +146,29 @@ impl Denied {
     }
 }
 
+/// Everything that is denied, of one moment.
+async fn whole(tx: &mut Tx<'_>) -> Result<DeniedSet, FlowError> {
+    let mut set = DeniedSet::default();
+    loop {
+        let page = revocations::denials_since(tx, set.number(), PAGE).await?;
+        if page.is_empty() {
+            break;
+        }
+        for denial in page {
+            set.apply(&Change { number: denial.number, subject: subject(&denial)?, denied: denial.is_denied });
+        }
+    }
+    let mut after = None;
+    loop {
+        let page = revocations::revoked(tx, after.as_ref(), PAGE).await?;
+        let Some(last) = page.last().cloned() else { break };
+        set.deny(page);
+        after = Some(last);
+    }
+    set.advance(revocations::head(tx).await?);
+    Ok(set)
+}
+
 fn change(event: &Event) -> Result<Change, FlowError> {
     match event {
         Event::Certificate(entry) => {
@@ -175,4 +202,38 @@ pub(super) async fn after_commit(ctx: &Context) {
     }
     ctx.work.notify_one();
     ctx.crls.wake.notify_one();
+}
+
+#[cfg(test)]
+mod tests {
+    use pki_core::time::Timestamp;
+    use store::OpenOptions;
+    use store::revocations::denials;
+
+    use super::*;
+
+    /// Fails when whoever reads everything at its start knows another number, or other subjects, than whoever read along.
+    #[tokio::test]
+    async fn a_start_knows_what_reading_along_tells() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(OpenOptions::new("sqlite:test.db", folder.path())).await.unwrap();
+        store.migrate().await.unwrap();
+        let (along, fresh) = (Denied::new(Arc::default()), Denied::new(Arc::default()));
+        let at = Timestamp::from_unix_seconds(0);
+        for half in [0..FEW, FEW..FEW + 100] {
+            let write = store.write(async move |tx| {
+                for number in half.clone() {
+                    denials::deny(tx, Kind::ApiKey, number, at).await?;
+                }
+                denials::allow(tx, Kind::ApiKey, 7, at).await
+            });
+            write.await.unwrap();
+            along.catch_up(&store).await.unwrap();
+        }
+        assert_eq!(fresh.catch_up(&store).await.unwrap(), along.number());
+        for (key, is_denied) in [("0", true), ("7", false), (&*FEW.to_string(), true), ("x", false)] {
+            let subject = [Subject::ApiKey(key.to_owned())];
+            assert_eq!((fresh.denies(&subject), along.denies(&subject)), (is_denied, is_denied), "{key}");
+        }
+    }
 }

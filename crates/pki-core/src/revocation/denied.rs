@@ -93,6 +93,15 @@ impl DeniedSet {
         }
     }
 
+    /// Takes certificates in that are denied as of no number yet: the caller tells it by [`DeniedSet::advance`], once it has
+    /// taken in everything that was denied by then.
+    pub fn deny(&mut self, certificates: impl IntoIterator<Item = (IssuerId, Serial)>) {
+        for (issuer, serial) in certificates {
+            let key = (self.place(issuer), serial.padded());
+            self.certificates.insert(key);
+        }
+    }
+
     /// Everything up to a number is known: the rows of what changed last are forgotten by now.
     pub fn advance(&mut self, number: u64) {
         self.number = self.number.max(number);
@@ -187,6 +196,12 @@ mod tests {
                 prop_assert_eq!(denied.denies(subject), last.get(&which).copied().unwrap_or(false), "{:?}", subject);
             }
             prop_assert_eq!(denied.number(), u64::try_from(changes.len()).unwrap());
+            let mut whole = DeniedSet::default();
+            whole.deny(subjects.iter().filter(|subject| denied.denies(subject)).filter_map(|subject| match subject {
+                Subject::Certificate(issuer, serial) => Some((*issuer, serial.clone())),
+                _ => None,
+            }));
+            prop_assert!(subjects[..4].iter().all(|subject| whole.denies(subject) == denied.denies(subject)));
             let sizes = denied.sizes();
             let all = sizes.certificates + sizes.accounts + sizes.devices + sizes.sites + sizes.api_keys + sizes.sessions;
             prop_assert_eq!(all, last.values().filter(|denied| **denied).count());

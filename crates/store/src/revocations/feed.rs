@@ -1,8 +1,10 @@
 //! What changed since a number: certificates and denials in one order.
 
+use pki_core::ids::{IssuerId, Serial};
+
 use crate::error::StoreError;
 use crate::revocations::denials::{self, Denial};
-use crate::revocations::{Entry, TABLE, columns, load_fields, stored};
+use crate::revocations::{Entry, TABLE, columns, load_fields, serial_of, stored};
 use crate::tx::Tx;
 use crate::value::Row;
 
@@ -35,6 +37,37 @@ pub async fn since(tx: &mut Tx<'_>, number: u64, limit: u32) -> Result<Vec<Event
          SELECT kind, subject, number, '', NULL, 0, '', changed_at, denied, 0, NULL, NULL FROM denial WHERE number > $1 \
          ORDER BY number LIMIT $2"
     );
+    tx.rows(sql, &[stored(number)?.into(), limit.into()]).await?.into_iter().map(load).collect()
+}
+
+/// The certificates that are revoked, by issuer and serial number; those behind `after`. Who knows nothing yet reads them so: a
+/// million in the order of their numbers takes four times as long, for they lie elsewhere one by one.
+pub async fn revoked(
+    tx: &mut Tx<'_>,
+    after: Option<&(IssuerId, Serial)>,
+    limit: u32,
+) -> Result<Vec<(IssuerId, Serial)>, StoreError> {
+    let sql = "SELECT issuer_id, serial FROM revocation WHERE state = 'revoked' AND (issuer_id, serial) > ($1, $2) \
+               ORDER BY issuer_id, serial LIMIT $3";
+    let (issuer, serial) =
+        after.map_or_else(Default::default, |(issuer, serial)| (issuer.to_string(), serial.padded().to_vec()));
+    let rows = tx.rows(sql, &[issuer.into(), serial.into(), limit.into()]).await?;
+    let load = |row: Row| {
+        let mut fields = row.fields(TABLE);
+        Ok((fields.id()?, serial_of(&mut fields)?))
+    };
+    rows.into_iter().map(load).collect()
+}
+
+/// Everything beside certificates that is or was denied, in the order of the numbers; what changed after `number`.
+pub async fn denials_since(tx: &mut Tx<'_>, number: u64, limit: u32) -> Result<Vec<Denial>, StoreError> {
+    let sql = "SELECT kind, subject, number, '', NULL, 0, '', changed_at, denied FROM denial WHERE number > $1 \
+               ORDER BY number LIMIT $2";
+    let load = |row: Row| {
+        let mut fields = row.fields(TABLE);
+        let kind = fields.text()?;
+        denials::load(&kind, fields)
+    };
     tx.rows(sql, &[stored(number)?.into(), limit.into()]).await?.into_iter().map(load).collect()
 }
 

@@ -18,7 +18,7 @@ use crate::error::StoreError;
 use crate::sql::{padded, renumber, repeated};
 use crate::tx::Tx;
 use crate::value::{Fields, Row, Value};
-pub use feed::{Event, since};
+pub use feed::{Event, denials_since, revoked, since};
 
 const TABLE: &str = "revocation";
 
@@ -204,9 +204,7 @@ pub async fn page(
 
 fn listed(row: Row) -> Result<Listed, StoreError> {
     let mut fields = row.fields(TABLE);
-    let (number, serial) = (number(&mut fields)?, fields.bytes()?);
-    let serial = Serial::from_octets(&serial).map_err(|_| fields.corrupt("its serial number is none"))?;
-    let shard = fields.u32()?;
+    let (number, serial, shard) = (number(&mut fields)?, serial_of(&mut fields)?, fields.u32()?);
     Ok(Listed { number, serial, shard, standing: standing(&mut fields)?, not_after: fields.time()? })
 }
 
@@ -287,8 +285,7 @@ fn load_fields(fields: &mut Fields) -> Result<Entry, StoreError> {
     let certificate = fields.id()?;
     let number = number(fields)?;
     let issuer = fields.parse()?;
-    let serial = fields.bytes()?;
-    let serial = Serial::from_octets(&serial).map_err(|_| fields.corrupt("its serial number is none"))?;
+    let serial = serial_of(fields)?;
     let shard = fields.u32()?;
     let standing = standing(fields)?;
     let not_after = fields.time()?;
@@ -300,6 +297,11 @@ fn first_crl(fields: &mut Fields) -> Result<Option<FirstCrl>, StoreError> {
     let (Some(number), Some(at)) = (fields.maybe_int()?, fields.maybe_time()?) else { return Ok(None) };
     let number = u64::try_from(number).map_err(|_| fields.corrupt("the number of its list is negative"))?;
     Ok(Some(FirstCrl { number, at }))
+}
+
+fn serial_of(fields: &mut Fields) -> Result<Serial, StoreError> {
+    let octets = fields.bytes()?;
+    Serial::from_octets(&octets).map_err(|_| fields.corrupt("its serial number is none"))
 }
 
 fn standing(fields: &mut Fields) -> Result<Standing, StoreError> {

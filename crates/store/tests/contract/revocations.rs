@@ -109,6 +109,21 @@ async fn lists_come_by_serial_number(store: &Store) {
     assert_eq!(page(None, 2).await, serials[..2]);
     assert_eq!(page("80".parse().ok(), 2).await, serials[3..5]);
     assert_eq!(page(serials[5].parse().ok(), 2).await, [""; 0]);
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let last = after.clone();
+        let some = read(store, async move |tx| revocations::revoked(tx, last.as_ref(), 4).await).await;
+        after = some.last().cloned();
+        all.extend(some);
+        if after.is_none() {
+            break;
+        }
+    }
+    let of = |wanted| all.iter().filter(move |(issuer, _)| *issuer == wanted).map(|(_, serial)| serial.to_string());
+    assert_eq!(
+        (of(mine).collect::<Vec<_>>(), of(other).collect::<Vec<_>>()),
+        (serials.map(str::to_owned).into(), vec!["10".to_owned()])
+    );
     let listed = async |serials: &[&str]| {
         let serials: Vec<Serial> = serials.iter().map(|serial| serial.parse().unwrap()).collect();
         let some = read(store, async move |tx| revocations::listed_of(tx, mine, &serials).await).await;
@@ -173,6 +188,8 @@ async fn denials_are_in_the_same_numbering(store: &Store) {
     assert!(matches!(&all[2], Event::Certificate(entry) if entry.change.certificate == record.id));
     assert_eq!(all[3], denial(5, Kind::Device, "d-1", false, 4));
     assert_eq!(events(store, 2, 2).await, all[1..3]);
+    let denials = read(store, async |tx| revocations::denials_since(tx, 2, 9).await).await;
+    assert_eq!(denials.into_iter().map(Event::Denial).collect::<Vec<_>>(), [all[1].clone(), all[3].clone()]);
 }
 
 async fn what_fails_takes_no_number(store: &Store) {
