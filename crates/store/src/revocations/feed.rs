@@ -41,7 +41,7 @@ pub async fn since(tx: &mut Tx<'_>, number: u64, limit: u32) -> Result<Vec<Event
 }
 
 /// The certificates that are revoked, by issuer and serial number; those behind `after`. Who knows nothing yet reads them so: a
-/// million in the order of their numbers takes four times as long, for they lie elsewhere one by one.
+/// million in the order of their numbers takes many times as long, for they lie elsewhere one by one.
 pub async fn revoked(
     tx: &mut Tx<'_>,
     after: Option<&(IssuerId, Serial)>,
