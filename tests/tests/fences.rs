@@ -130,3 +130,29 @@ fn the_fence_test_sees_an_edge() {
     assert!(!names("use crate::http::store::x;", "store::"));
     assert!(!names("key_store::x", "store::"));
 }
+
+/// The fuzz programs are a project with a lock file of its own. Fails when a dependency that one of our crates was given is
+/// missing there: no target can be built then.
+#[test]
+fn the_lock_file_of_the_fuzz_programs_knows_every_dependency() {
+    let read = |path: PathBuf| toml::from_str::<toml::Table>(&fs::read_to_string(path).unwrap()).unwrap();
+    let (lock, workspace) = (read(root().join("fuzz/Cargo.lock")), read(root().join("Cargo.toml")));
+    let published_as = |name: &str| {
+        let renamed = workspace["workspace"]["dependencies"].get(name).and_then(|entry| entry.get("package"));
+        renamed.map_or(name, |package| package.as_str().unwrap()).to_owned()
+    };
+    for package in lock["package"].as_array().unwrap().iter().filter(|package| package.get("source").is_none()) {
+        let name = package["name"].as_str().unwrap();
+        let places = ["crates", "."].map(|folder| root().join(folder).join(name).join("Cargo.toml"));
+        let Some(manifest) = places.into_iter().find(|place| place.is_file()).map(read) else { continue };
+        let listed = package.get("dependencies").and_then(toml::Value::as_array).into_iter().flatten();
+        let locked: BTreeSet<&str> = listed.map(|entry| entry.as_str().unwrap().split(' ').next().unwrap()).collect();
+        let needed = manifest.get("dependencies").and_then(toml::Value::as_table).into_iter().flatten();
+        for (dependency, _) in needed.filter(|(_, entry)| entry.get("optional").is_none()) {
+            assert!(
+                locked.contains(&*published_as(dependency)),
+                "{name} needs {dependency}: cargo update --workspace in fuzz/"
+            );
+        }
+    }
+}
