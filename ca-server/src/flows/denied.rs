@@ -14,16 +14,14 @@ use store::revocations::{self, Event, Standing};
 use store::{Store, StoreError, Tx};
 use tokio::time::Instant;
 
-use super::sweep::BATCH;
 use super::{Context, FlowError};
 use crate::telemetry::Metrics;
 
 /// Rows read at once after a start or an absence.
 const PAGE: u32 = 5000;
 
-/// So many are read like any small thing: a revocation must not wait behind the searches of others, of which SQLite lets
-/// few run at a time. A batch, the account and the device that go with it, and what others revoke meanwhile are no more.
-const FEW: u32 = 4 * BATCH;
+/// So many are read in place, like any small thing: another thread costs more. A batch and what goes with it are no more.
+const FEW: u32 = 2000;
 
 /// How long this process may go without reading before it says so: many times the pause between two looks.
 pub const STALE: Duration = Duration::from_secs(10);
@@ -206,28 +204,43 @@ pub(super) async fn after_commit(ctx: &Context) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use pki_core::time::Timestamp;
     use store::OpenOptions;
     use store::revocations::denials;
+    use tempfile::TempDir;
+    use tokio::task::JoinSet;
+    use tokio::time::timeout;
 
     use super::*;
+
+    async fn opened() -> (TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(OpenOptions::new("sqlite:test.db", folder.path())).await.unwrap();
+        store.migrate().await.unwrap();
+        (folder, store)
+    }
+
+    /// Denies these keys and allows the seventh.
+    async fn deny(store: &Store, keys: std::ops::Range<u32>) {
+        let at = Timestamp::from_unix_seconds(0);
+        let write = store.write(async move |tx| {
+            for key in keys.clone() {
+                denials::deny(tx, Kind::ApiKey, key, at).await?;
+            }
+            denials::allow(tx, Kind::ApiKey, 7, at).await
+        });
+        write.await.unwrap();
+    }
 
     /// Fails when whoever reads everything at its start knows another number, or other subjects, than whoever read along.
     #[tokio::test]
     async fn a_start_knows_what_reading_along_tells() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(OpenOptions::new("sqlite:test.db", folder.path())).await.unwrap();
-        store.migrate().await.unwrap();
+        let (_folder, store) = opened().await;
         let (along, fresh) = (Denied::new(Arc::default()), Denied::new(Arc::default()));
-        let at = Timestamp::from_unix_seconds(0);
-        for half in [0..FEW, FEW..FEW + 100] {
-            let write = store.write(async move |tx| {
-                for number in half.clone() {
-                    denials::deny(tx, Kind::ApiKey, number, at).await?;
-                }
-                denials::allow(tx, Kind::ApiKey, 7, at).await
-            });
-            write.await.unwrap();
+        for part in [0..10, 10..FEW, FEW..FEW + 100] {
+            deny(&store, part).await;
             along.catch_up(&store).await.unwrap();
         }
         assert_eq!(fresh.catch_up(&store).await.unwrap(), along.number());
@@ -235,5 +248,41 @@ mod tests {
             let subject = [Subject::ApiKey(key.to_owned())];
             assert_eq!((fresh.denies(&subject), along.denies(&subject)), (is_denied, is_denied), "{key}");
         }
+    }
+
+    /// Fails when a few changes, many, or everything at a start are read only when the searches of others have ended: whoever
+    /// takes a device out would wait that long for the answer.
+    #[tokio::test]
+    async fn what_is_denied_is_known_while_others_search() {
+        let (_folder, store) = opened().await;
+        let known = Denied::new(Arc::default());
+        deny(&store, 0..1).await;
+        known.catch_up(&store).await.unwrap();
+        // as many searches as SQLite is given at once, and more; they end when `end` does
+        let (end, ended) = mpsc::channel::<()>();
+        let ended = Arc::new(Mutex::new(ended));
+        let (begun, mut is_begun) = tokio::sync::mpsc::unbounded_channel();
+        let mut searches = JoinSet::new();
+        for _ in 0..4 {
+            let (ended, begun) = (Arc::clone(&ended), begun.clone());
+            searches.spawn(store.scan(async move |_| {
+                begun.send(()).unwrap();
+                ended.lock().unwrap().recv().unwrap_err();
+                Ok::<_, StoreError>(())
+            }));
+        }
+        is_begun.recv().await.unwrap();
+        is_begun.recv().await.unwrap();
+
+        let mut read = Vec::new();
+        for keys in [1..9, 9..FEW + 100] {
+            deny(&store, keys).await;
+            read.push(timeout(Duration::from_secs(20), known.catch_up(&store)).await);
+        }
+        read.push(timeout(Duration::from_secs(20), Denied::new(Arc::default()).catch_up(&store)).await);
+        drop(end);
+        let numbers: Vec<u64> =
+            read.into_iter().map(|read| read.expect("it waits for the searches").unwrap()).collect();
+        assert_eq!(numbers, [11, u64::from(FEW) + 103, u64::from(FEW) + 103]);
     }
 }

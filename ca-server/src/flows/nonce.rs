@@ -287,9 +287,9 @@ mod tests {
         assert!(spent.spend(&later, at(94_000)), "and the page of the time ahead");
         let again = nonces.open(&first, at(20)).unwrap();
         assert!(!spent.spend(&again, at(20)));
-        for now in [20, 0, -5] {
-            let fresh = nonces.open(&nonces.issue(at(now), &entropy), at(now)).unwrap();
-            assert!(spent.spend(&fresh, at(now)), "and fresh ones work, though it is {now}");
+        for second in [20, 0, -5] {
+            let fresh = nonces.open(&nonces.issue(at(second), &entropy), at(second)).unwrap();
+            assert!(spent.spend(&fresh, at(second)), "and fresh ones work, though it is {second}");
         }
     }
 }

@@ -84,19 +84,19 @@ fn by_number(one: &RawEntry<'_>, other: &RawEntry<'_>) -> Ordering {
 /// while the list was made, is for the next one.
 async fn require_reasons(ctx: &Context, last: &CrlRecord, covers: u64, gone: Vec<Serial>) -> Result<(), FlowError> {
     let (issuer, scheduled, now) = (last.issuer, last.scheduled, ctx.now());
-    let (rows, gone) = ctx
-        .store
-        .pass(async move |tx| {
-            let rows = revocations::listed_of(tx, issuer, &gone).await?;
-            Ok::<_, FlowError>((rows, gone.clone()))
-        })
-        .await?;
-    let may_go = |row: &Listed| {
+    let may_go = move |row: &Listed| {
         let is_released = matches!(row.standing, Standing::Released(_));
         row.number > covers || is_released || scheduled.releases(row.not_after, row.number, now)
     };
-    let reasons: HashSet<Serial> = rows.into_iter().filter(may_go).map(|row| row.serial).collect();
-    match gone.iter().find(|serial| !reasons.contains(serial)) {
+    let without = ctx
+        .store
+        .pass(async move |tx| {
+            let rows = revocations::listed_of(tx, issuer, &gone).await?;
+            let reasons: HashSet<Serial> = rows.into_iter().filter(may_go).map(|row| row.serial).collect();
+            Ok::<_, FlowError>(gone.iter().find(|serial| !reasons.contains(serial)).cloned())
+        })
+        .await?;
+    match without {
         Some(serial) => Err(refused(
             last,
             &format!(
