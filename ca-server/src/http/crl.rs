@@ -32,6 +32,9 @@ const FRESH: Duration = Duration::from_secs(60);
 /// What is compressed, once a list: longer ones go as they are.
 const MOST: usize = 16 * 1024 * 1024;
 
+/// The number of the last revocation that a list covers: whoever waits for one need not read the list to know.
+const COVERS: HeaderName = HeaderName::from_static("pilotlight-covers");
+
 /// The routes of lists.
 pub(super) fn router() -> Router<Arc<Http>> {
     Router::new().route("/crl/{file}", get(complete)).route("/crl/{issuer}/{file}", get(shard))
@@ -127,6 +130,7 @@ struct Common {
     /// Whether it is the first list that bears its date.
     is_first: bool,
     fresh: u64,
+    covers: u64,
     is_pem: bool,
 }
 
@@ -139,6 +143,7 @@ impl Common {
             modified_at: record.this_update,
             is_first: is_first(record),
             fresh: fresh.as_secs(),
+            covers: record.covers,
             is_pem,
         }
     }
@@ -148,7 +153,7 @@ impl Common {
         format!("\"{}{}\"", self.tag, if is_gzip { "-gzip" } else { "" })
     }
 
-    fn headers(&self, tag: String) -> [(HeaderName, String); 6] {
+    fn headers(&self, tag: String) -> [(HeaderName, String); 7] {
         let (kind, ranges) =
             if self.is_pem { ("application/x-pem-file", "none") } else { ("application/pkix-crl", "bytes") };
         [
@@ -158,6 +163,7 @@ impl Common {
             (CACHE_CONTROL, format!("public, max-age={}, must-revalidate", self.fresh)),
             (VARY, "Accept-Encoding".to_owned()),
             (ACCEPT_RANGES, ranges.to_owned()),
+            (COVERS, self.covers.to_string()),
         ]
     }
 

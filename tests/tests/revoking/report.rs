@@ -191,6 +191,8 @@ async fn everything_published_tells_up_to_which_change_it_is() {
         let scope = list["shard"].as_u64().map_or_else(|| "complete".to_owned(), |shard| shard.to_string());
         let name = format!("pilotlight_crl_covers{{issuer=\"{issuer}\",scope=\"{scope}\"}}");
         assert_eq!(metric(&ca, &name).await, told as f64);
+        let served = curl(&[list["url"].as_str().unwrap()]).await;
+        assert_eq!(served.header("pilotlight-covers"), Some(told.to_string().as_str()), "{}", served.head);
     }
     let ready = plain_get(&ca.operations_address(), "/readyz").await.unwrap();
     let line = format!("list {} of issuer {issuer}: covers revocations up to number {told}\n", lists[1]["number"]);
