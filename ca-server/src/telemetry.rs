@@ -17,6 +17,7 @@ use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use pki_core::revocation::Reason;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::LogFormat;
@@ -42,8 +43,7 @@ pub struct Metrics {
     problems: Family,
     /// Certificates released.
     pub certificates_issued: AtomicU64,
-    /// Certificates revoked.
-    pub certificates_revoked: AtomicU64,
+    certificates_revoked: AtomicU64,
     /// Tokens used a second time with another key.
     pub enrolment_conflicts: AtomicU64,
     validations: Family,
@@ -109,6 +109,12 @@ impl Metrics {
     /// Counts a validation by its outcome.
     pub fn count_validation(&self, outcome: &str) {
         self.validations.add(&format!("outcome=\"{outcome}\""));
+    }
+
+    /// Counts certificates that were revoked here for one reason.
+    pub fn revoked(&self, reason: Option<Reason>, many: usize) {
+        self.certificates_revoked.fetch_add(u64::try_from(many).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.revocation.revoked(reason, many);
     }
 
     /// The text format of Prometheus.

@@ -213,14 +213,15 @@ async fn sign(ctx: &Context, authority: &Authority, tbs: CrlTbs) -> Result<Crl, 
     let bytes = Arc::new(tbs);
     let shared = Arc::clone(&bytes);
     let signature = ctx.desk.signer.sign_long(&authority.key, Purpose::Crl, algorithm, shared).await?;
-    let held = || FlowError::Internal("the signer did not let go of a revocation list".to_owned());
-    let tbs = Arc::try_unwrap(bytes).map_err(|_| held())?;
+    let fault = |what: &str| FlowError::Internal(format!("a revocation list is not published: {what}"));
+    let tbs = Arc::try_unwrap(bytes).map_err(|_| fault("the signer did not let go of it"))?;
     let sealed = if is_long {
-        tokio::task::spawn_blocking(move || crl::seal(tbs, &signature)).await.map_err(|_| held())?
+        let sealing = tokio::task::spawn_blocking(move || crl::seal(tbs, &signature));
+        sealing.await.map_err(|_| fault("the thread that seals it ended"))?
     } else {
         crl::seal(tbs, &signature)
     };
-    sealed.map_err(|error| FlowError::Internal(format!("the revocation list is not published: {error}")))
+    sealed.map_err(|error| fault(&error.to_string()))
 }
 
 /// In the place of exactly the lists that they were made from.

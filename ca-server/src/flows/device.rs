@@ -1,4 +1,4 @@
-//! Devices: register, hand out tokens, show. They end in [`super::take_out`].
+//! Devices: register, hand out tokens, show. They end in [`super::revoke::device`].
 
 use std::time::Duration;
 
@@ -49,9 +49,7 @@ pub async fn add(ctx: &Context, new: NewDevice, life: Option<Duration>, actor: &
             if devices::find_by_name(tx, &row.name).await?.is_some() {
                 let detail =
                     format!("device {0} exists; `ca-server device token {0}` makes another token for it", row.name);
-                return Err(FlowError::Problem(
-                    pki_core::acme::problem::Problem::new(ProblemKind::Malformed, detail).with_status(409),
-                ));
+                return Err(FlowError::Problem(Problem::conflict(detail)));
             }
             // a site is a name and no more: the first device that stands there makes it
             sites::insert(tx, &row.site, row.created_at).await?;

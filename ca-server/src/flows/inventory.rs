@@ -11,7 +11,7 @@ use store::certificates::NameFilter;
 use store::revocations::FirstCrl;
 use store::{Tx, audit, certificates, devices, issuers, revocations};
 
-use super::revocations::TELLING;
+use super::revoke::report::TELLING;
 use super::{Context, FlowError};
 
 /// A certificate and the name of the device that holds it.

@@ -171,7 +171,7 @@ pub async fn finish(ctx: &Context, recorded: Recorded) -> Result<Finished, FlowE
     failpoint!("ca.issue.after_release");
     match released {
         Ok(finished) => {
-            count(ctx, true);
+            ctx.metrics.certificates_issued.fetch_add(1, Ordering::Relaxed);
             Ok(finished)
         }
         // Its holder lost the right to it, somebody else was faster, or the answer of the commit was lost.
@@ -252,13 +252,15 @@ async fn decide_release(
         })
         .await;
     match outcome {
-        Ok(withdrawn) => {
-            count(ctx, withdrawn.is_none());
-            if let Some(reason) = withdrawn {
-                ctx.metrics.revocation.revoked(Some(reason), 1);
+        Ok(withdrawn) => match withdrawn {
+            Some(reason) => {
+                ctx.metrics.revoked(Some(reason), 1);
                 after_commit(ctx).await;
             }
-        }
+            None => {
+                ctx.metrics.certificates_issued.fetch_add(1, Ordering::Relaxed);
+            }
+        },
         Err(FlowError::Conflict(_) | FlowError::Unavailable { .. } | FlowError::Internal(_)) => {}
         Err(error) => return Err(error),
     }
@@ -270,11 +272,6 @@ async fn decide_release(
         }
         _ => Err(outcome.err().unwrap_or(doubt)),
     }
-}
-
-fn count(ctx: &Context, released: bool) {
-    let counter = if released { &ctx.metrics.certificates_issued } else { &ctx.metrics.certificates_revoked };
-    counter.fetch_add(1, Ordering::Relaxed);
 }
 
 /// The certificate exists. Whether it was released is what its state says: one that was withdrawn is revoked.

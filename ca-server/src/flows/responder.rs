@@ -16,7 +16,7 @@ use super::record::{With, event};
 use super::{Context, FlowError};
 
 /// What a replica signs by its new key to show that it has it.
-pub fn proven(id: ResponderId, issuer: IssuerId) -> Vec<u8> {
+pub fn text_to_sign(id: ResponderId, issuer: IssuerId) -> Vec<u8> {
     format!("pilotlight ocsp responder {id} of {issuer}").into_bytes()
 }
 
@@ -68,7 +68,7 @@ fn plan(ctx: &Context, ca: &IssuingCa, record: &ResponderRecord) -> Result<Plann
     let public_key = PublicKey::from_spki_der(&record.spki).map_err(|error| Refused::ForGood(error.to_string()))?;
     let algorithm = SignatureAlgorithm::for_issuer(public_key.algorithm());
     public_key
-        .verify(algorithm, &proven(record.id, record.issuer), &record.proof)
+        .verify(algorithm, &text_to_sign(record.id, record.issuer), &record.proof)
         .map_err(|_| Refused::ForGood("the request is not signed by its key".to_owned()))?;
     let request = ResponderRequest {
         public_key: &public_key,

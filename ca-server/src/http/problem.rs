@@ -45,7 +45,7 @@ impl HttpError {
 
     /// The key belongs to the account at `location` (RFC 8555 section 7.3.5).
     pub fn key_in_use(location: String) -> Self {
-        let problem = Problem::new(ProblemKind::Malformed, "that key has an account already").with_status(409);
+        let problem = Problem::conflict("that key has an account already");
         Self { location: Some(location.into()), ..problem.into() }
     }
 

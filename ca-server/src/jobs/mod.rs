@@ -26,7 +26,8 @@ use tokio::time::MissedTickBehavior;
 use self::lanes::Lanes;
 use crate::flows::handover::Validation;
 use crate::flows::owed::Work;
-use crate::flows::{Context, FlowError, issue, responder, take_out};
+use crate::flows::revoke::device;
+use crate::flows::{Context, FlowError, issue, responder};
 use crate::tasks::Tasks;
 use crate::validation::Validator;
 
@@ -174,7 +175,7 @@ async fn revoke_device(
     device: pki_core::ids::DeviceId,
     reason: pki_core::revocation::Reason,
 ) -> Result<(), FlowError> {
-    take_out::resume(ctx, device, reason).await?;
+    device::resume(ctx, device, reason).await?;
     finish(ctx, job.id).await
 }
 

@@ -18,8 +18,8 @@ pub struct RevocationMetrics {
 
 impl RevocationMetrics {
     /// Certificates were revoked for one reason.
-    pub fn revoked(&self, reason: Option<Reason>, many: usize) {
-        let reason = reason.unwrap_or(Reason::Unspecified).name();
+    pub(super) fn revoked(&self, reason: Option<Reason>, many: usize) {
+        let reason = Reason::name_of(reason);
         self.by_reason.add_many(&format!("reason=\"{reason}\""), u64::try_from(many).unwrap_or(u64::MAX));
     }
 

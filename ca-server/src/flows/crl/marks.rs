@@ -154,7 +154,7 @@ impl Known {
 }
 
 /// What the database turned out to be.
-pub(super) struct Standing {
+pub(super) struct Findings {
     /// The number of the last revocation.
     pub(super) head: u64,
     /// Issuers whose lists have to be made anew, beyond the marks.
@@ -167,7 +167,7 @@ pub(super) async fn hold_against(
     known: &Known,
     records: &[CrlRecord],
     head: u64,
-) -> Result<Standing, FlowError> {
+) -> Result<Findings, FlowError> {
     let is_told = &ctx.crls.marks.is_told;
     let behind: Vec<&CrlRecord> = records.iter().filter(|record| known.is_beyond(record)).collect();
     let mark = known.get(REVOCATIONS);
@@ -208,8 +208,8 @@ async fn tell(ctx: &Context, known: u64, marked: u64) {
     append(ctx, noticed).await;
 }
 
-async fn note(ctx: &Context, head: u64, behind: Vec<IssuerId>) -> Result<Standing, FlowError> {
+async fn note(ctx: &Context, head: u64, behind: Vec<IssuerId>) -> Result<Findings, FlowError> {
     let noted = ctx.crls.marks.raise([(REVOCATIONS.to_owned(), head)]).await;
     super::report(ctx, Part::Marks, None, noted).await;
-    Ok(Standing { head, behind })
+    Ok(Findings { head, behind })
 }

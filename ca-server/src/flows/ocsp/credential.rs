@@ -161,7 +161,7 @@ async fn ask(ctx: &Context, post: &Post) -> Result<(), FlowError> {
     let key = ResponderKey::generate(ctx.entropy.as_ref()).map_err(|error| fault(&error))?;
     let now = ctx.now();
     let (id, issuer) = (ResponderId::new(now, ctx.entropy.as_ref()), post.ca().id);
-    let proof = key.sign(&responder::proven(id, issuer)).map_err(|error| fault(&error))?;
+    let proof = key.sign(&responder::text_to_sign(id, issuer)).map_err(|error| fault(&error))?;
     let record = ResponderRecord {
         id,
         issuer,

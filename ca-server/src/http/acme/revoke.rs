@@ -11,7 +11,7 @@ use pki_core::acme::problem::ProblemKind;
 
 use super::super::extract::{ByEither, payload};
 use super::super::{Http, HttpError};
-use crate::flows::revoke::{Signer, by_client};
+use crate::flows::revoke::client::{Signer, by_client};
 
 /// Success has an empty body: acme.sh tests for exactly that (protocols REV-3).
 pub(super) async fn revoke_cert(State(http): State<Arc<Http>>, request: ByEither) -> Result<StatusCode, HttpError> {

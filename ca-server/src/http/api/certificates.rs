@@ -21,7 +21,7 @@ use super::revocations::reason;
 use super::{Administrator, Body, parse, view};
 use crate::flows::inventory::{self, Listed};
 use crate::flows::renewal_info;
-use crate::flows::revoke_one::{self, Why};
+use crate::flows::revoke::{Why, one};
 
 pub(super) async fn list(
     State(http): State<Arc<Http>>,
@@ -67,7 +67,7 @@ pub(super) async fn revoke(
     let reason = reason(request.reason.as_deref())?;
     let found = find(&http, &reference, request.sha256.as_deref()).await?;
     let why = Why { reason, comment: request.comment.as_deref(), actor: &who.actor() };
-    let changed = revoke_one::revoke(&http.ctx, found.record.id, why).await?;
+    let changed = one::revoke(&http.ctx, found.record.id, why).await?;
     again(&http, &found, changed).await
 }
 
@@ -79,7 +79,7 @@ pub(super) async fn release(
 ) -> Result<Json<RevokedView>, HttpError> {
     let found = find(&http, &reference, request.sha256.as_deref()).await?;
     let id = found.record.id;
-    let changed = revoke_one::release(&http.ctx, id, request.comment.as_deref(), &who.actor()).await?;
+    let changed = one::release(&http.ctx, id, request.comment.as_deref(), &who.actor()).await?;
     again(&http, &found, changed).await
 }
 
@@ -99,7 +99,7 @@ async fn same_key(http: &Http, found: &Listed) -> Result<Option<SameKey>, HttpEr
     if reason != Some(Reason::KeyCompromise) {
         return Ok(None);
     }
-    let (serials, count) = revoke_one::others_of_key(&http.ctx, &found.record).await?;
+    let (serials, count) = one::others_of_key(&http.ctx, &found.record).await?;
     let serials = serials.iter().map(ToString::to_string).collect();
     Ok((count > 0).then_some(SameKey { count, serials }))
 }

@@ -11,7 +11,7 @@ use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use pki_core::acme::problem::ProblemKind;
-use pki_core::device::{LabelChange, LabelError, LabelValue, Labels, NewDevice};
+use pki_core::device::{End, LabelChange, LabelError, LabelValue, Labels, NewDevice};
 use pki_core::ids::{DeviceId, DeviceName, SiteName};
 use pki_core::x509::name::parse_ip;
 
@@ -21,8 +21,7 @@ use super::revocations::reason;
 use super::{Administrator, Body, parse, view};
 use crate::flows::device::{self, Filter, Token};
 use crate::flows::label;
-use crate::flows::revoke_one::Why;
-use crate::flows::take_out::{self, End};
+use crate::flows::revoke::{self, Why};
 
 pub(super) async fn add(
     State(http): State<Arc<Http>>,
@@ -139,7 +138,7 @@ pub(super) async fn revoke(
 
 async fn take_out(http: &Http, name: &str, end: End, why: Why<'_>) -> Result<Json<TakenOutView>, HttpError> {
     let name: DeviceName = parse(name, "name")?;
-    let out = take_out::take_out(&http.ctx, &name, end, why).await?;
+    let out = revoke::device::take_out(&http.ctx, &name, end, why).await?;
     let detail = device::show(&http.ctx, &name).await?;
     let many = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     Ok(Json(TakenOutView {

@@ -13,9 +13,9 @@ use pki_core::revocation::selection::Selection;
 
 use super::super::{Http, HttpError};
 use super::{Administrator, Body, parse, view};
-use crate::flows::revocations::{self, Told};
-use crate::flows::revoke_one::Why;
-use crate::flows::revoke_set::{self, Fate, Order, Plan};
+use crate::flows::revoke::Why;
+use crate::flows::revoke::report::{self, Told};
+use crate::flows::revoke::set::{self, BatchRequest, Fate, Plan};
 
 pub(super) async fn plan(
     State(http): State<Arc<Http>>,
@@ -24,7 +24,7 @@ pub(super) async fn plan(
 ) -> Result<Json<SetPlan>, HttpError> {
     let selection = selection(&request.selection)?;
     let text = selection.to_string();
-    let plan = revoke_set::plan(&http.ctx, selection, reason(request.reason.as_deref())?).await?;
+    let plan = set::plan(&http.ctx, selection, reason(request.reason.as_deref())?).await?;
     Ok(Json(show(text, &plan)))
 }
 
@@ -60,7 +60,7 @@ pub(super) async fn run(
 ) -> Result<Json<RunView>, HttpError> {
     let actor = who.actor();
     let reason = reason(request.reason.as_deref())?;
-    let order = Order {
+    let wanted = BatchRequest {
         selection: selection(&request.selection)?,
         why: Why { reason, comment: request.comment.as_deref(), actor: &actor },
         up_to: parse(&request.up_to, "upTo")?,
@@ -68,7 +68,7 @@ pub(super) async fn run(
         set: request.set.as_deref().map(|set| parse(set, "set")).transpose()?,
         after: request.after.as_deref().map(|after| parse(after, "after")).transpose()?,
     };
-    let batch = revoke_set::run(&http.ctx, order).await?;
+    let batch = set::run(&http.ctx, wanted).await?;
     Ok(Json(RunView {
         set: batch.set.to_string(),
         revoked: u64::try_from(batch.revoked).unwrap_or(u64::MAX),
@@ -85,7 +85,7 @@ pub(super) async fn list(
     let limit = view::limit(query.limit);
     let after = query.cursor.as_deref().map_or(Ok(0), |cursor| parse(cursor, "cursor"))?;
     let selection = query.selection.as_deref().map_or_else(|| Ok(Selection::default()), selection)?;
-    let told = revocations::list(&http.ctx, selection, after, limit).await?;
+    let told = report::list(&http.ctx, selection, after, limit).await?;
     let next = view::next(&told, limit, |told| told.reported.number.to_string());
     Ok(Json(Page { items: told.iter().map(revocation).collect(), next }))
 }

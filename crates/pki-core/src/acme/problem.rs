@@ -123,6 +123,11 @@ impl Problem {
         Self { kind, detail: detail.into(), status: None, subproblems: Vec::new(), retry_after: None, instance: None }
     }
 
+    /// What was asked for does not go with how things stand (409): trying again changes nothing before they do.
+    pub fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(ProblemKind::Malformed, detail).with_status(409)
+    }
+
     /// The same problem, answered with another status.
     #[must_use]
     pub fn with_status(mut self, status: u16) -> Self {

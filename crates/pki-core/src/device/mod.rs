@@ -5,8 +5,10 @@ mod labels;
 
 use std::net::IpAddr;
 
+use crate::acme::problem::Problem;
 use crate::ids::{DeviceId, DeviceName, ProfileName, SiteName};
 use crate::random::Entropy;
+use crate::revocation::Reason;
 use crate::time::Timestamp;
 use crate::transition::IllegalTransition;
 use crate::x509::name::{DnsName, Identifier};
@@ -95,31 +97,19 @@ impl Device {
         }
     }
 
-    /// Out of service. Doing it again changes nothing.
-    pub fn retire(self, at: Timestamp) -> Result<Self, IllegalTransition> {
-        match self.state {
-            DeviceState::Registered | DeviceState::Enrolled { .. } => {
-                Ok(Self { state: DeviceState::Retired { at }, ..self })
+    /// The state in which it ends so; none when it has. Whoever knows that it is in wrong hands does not take that back by
+    /// retiring it, and no end has a way back: a device is registered anew, under another name.
+    pub fn end(&self, end: End, now: Timestamp) -> Result<Option<DeviceState>, Problem> {
+        match (self.state, end) {
+            (DeviceState::Retired { .. }, End::Retired) | (DeviceState::Compromised { .. }, End::Compromised) => {
+                Ok(None)
             }
-            DeviceState::Retired { .. } => Ok(self),
-            state => Err(state.illegal("retired")),
-        }
-    }
-
-    /// In wrong hands, from whatever state. There is no way back: the device is added anew.
-    #[must_use]
-    pub fn compromise(self, at: Timestamp) -> Self {
-        match self.state {
-            DeviceState::Compromised { .. } => self,
-            _ => Self { state: DeviceState::Compromised { at }, ..self },
-        }
-    }
-
-    /// Back in service, to be enrolled anew with a new token.
-    pub fn reinstate(self) -> Result<Self, IllegalTransition> {
-        match self.state {
-            DeviceState::Retired { .. } => Ok(Self { state: DeviceState::Registered, ..self }),
-            state => Err(state.illegal("brought back")),
+            (DeviceState::Compromised { at }, End::Retired) => Err(Problem::conflict(format!(
+                "device {} is out of service as compromised since {at}, which says more",
+                self.name
+            ))),
+            (_, End::Retired) => Ok(Some(DeviceState::Retired { at: now })),
+            (_, End::Compromised) => Ok(Some(DeviceState::Compromised { at: now })),
         }
     }
 
@@ -135,6 +125,25 @@ impl Device {
     /// Every name of its record.
     pub fn identifiers(&self) -> impl Iterator<Item = Identifier> {
         self.dns.iter().cloned().map(Identifier::Dns).chain(self.ips.iter().copied().map(Identifier::Ip))
+    }
+}
+
+/// Why a device ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It has served.
+    Retired,
+    /// It is in wrong hands.
+    Compromised,
+}
+
+impl End {
+    /// Why its certificates are revoked, when nobody says.
+    pub const fn reason(self) -> Reason {
+        match self {
+            Self::Retired => Reason::CessationOfOperation,
+            Self::Compromised => Reason::KeyCompromise,
+        }
     }
 }
 
@@ -220,26 +229,21 @@ mod tests {
         assert!(!wild.has(&Identifier::parse("dns", "x.a.test").unwrap()), "a wildcard is itself only");
     }
 
+    /// Fails when a device that is out of service comes back, or when one in wrong hands is said to be merely retired.
     #[test]
     fn each_state_allows_its_own_events_only() {
         use DeviceState::{Compromised, Enrolled, Registered, Retired};
-        let end = |outcome: Result<Device, IllegalTransition>| outcome.ok().map(|device| device.state);
-        for (state, enrolled, retired, compromised, reinstated) in [
-            (Registered, Some(Enrolled { at: LATER }), Some(Retired { at: LATER }), Compromised { at: LATER }, None),
-            (
-                Enrolled { at: AT },
-                Some(Enrolled { at: AT }),
-                Some(Retired { at: LATER }),
-                Compromised { at: LATER },
-                None,
-            ),
-            (Retired { at: AT }, None, Some(Retired { at: AT }), Compromised { at: LATER }, Some(Registered)),
-            (Compromised { at: AT }, None, None, Compromised { at: AT }, None),
+        let (retired, compromised) = (Some(Retired { at: LATER }), Some(Compromised { at: LATER }));
+        for (state, enrolled, on_retiring, on_compromise) in [
+            (Registered, Some(Enrolled { at: LATER }), Ok(retired), compromised),
+            (Enrolled { at: AT }, Some(Enrolled { at: AT }), Ok(retired), compromised),
+            (Retired { at: AT }, None, Ok(None), compromised),
+            (Compromised { at: AT }, None, Err(Some(409)), None),
         ] {
-            assert_eq!(end(in_state(state).enrol(LATER)), enrolled, "enrol {state:?}");
-            assert_eq!(end(in_state(state).retire(LATER)), retired, "retire {state:?}");
-            assert_eq!(in_state(state).compromise(LATER).state, compromised, "compromise {state:?}");
-            assert_eq!(end(in_state(state).reinstate()), reinstated, "reinstate {state:?}");
+            let device = in_state(state);
+            assert_eq!(device.end(End::Retired, LATER).map_err(|problem| problem.status), on_retiring, "{state:?}");
+            assert_eq!(device.end(End::Compromised, LATER), Ok(on_compromise), "{state:?}");
+            assert_eq!(device.enrol(LATER).ok().map(|device| device.state), enrolled, "{state:?}");
         }
     }
 }

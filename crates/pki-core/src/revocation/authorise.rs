@@ -29,7 +29,7 @@ pub fn authorise(
     reason: Option<i64>,
     now: Timestamp,
 ) -> Result<Revocation, Problem> {
-    let standing = standing(record, revoker, now)?;
+    let standing = right(record, revoker, now)?;
     let reason = reason.map(|code| standing.reason(code)).transpose()?;
     match &record.state {
         CertificateState::Planned { .. } => {
@@ -42,18 +42,18 @@ pub fn authorise(
 
 /// By which right somebody revokes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
+enum Right {
     Holder,
     OwnerOfNames,
     Key,
 }
 
-fn standing(record: &CertificateRecord, revoker: Revoker<'_>, now: Timestamp) -> Result<Standing, Problem> {
+fn right(record: &CertificateRecord, revoker: Revoker<'_>, now: Timestamp) -> Result<Right, Problem> {
     match revoker {
-        Revoker::CertificateKey => Ok(Standing::Key),
-        Revoker::Account { id, .. } if record.account == Some(id) => Ok(Standing::Holder),
+        Revoker::CertificateKey => Ok(Right::Key),
+        Revoker::Account { id, .. } if record.account == Some(id) => Ok(Right::Holder),
         Revoker::Account { id, authorizations } if owns_all_names(record, id, authorizations, now) => {
-            Ok(Standing::OwnerOfNames)
+            Ok(Right::OwnerOfNames)
         }
         Revoker::Account { .. } => Err(Problem::new(
             ProblemKind::Unauthorized,
@@ -77,7 +77,7 @@ fn owns_all_names(
     !record.identifiers.is_empty() && record.identifiers.iter().all(|name| proven.contains(&name))
 }
 
-impl Standing {
+impl Right {
     fn reason(self, code: i64) -> Result<Reason, Problem> {
         let allowed = |reason: &Reason| match self {
             Self::Holder | Self::Key => reason.is_for_clients(),

@@ -50,6 +50,11 @@ impl Reason {
         }
     }
 
+    /// The name of what is given; none is `unspecified`, which is written as no reason.
+    pub fn name_of(given: Option<Self>) -> &'static str {
+        given.unwrap_or(Self::Unspecified).name()
+    }
+
     /// From the name of RFC 5280, in whatever case.
     pub fn from_name(name: &str) -> Option<Self> {
         (0..=9).filter_map(Self::from_code).find(|reason| reason.name().eq_ignore_ascii_case(name))

@@ -4,7 +4,7 @@
 //! its hold (protocols CRL-7). What is revoked for good stays so; its reason may only become keyCompromise.
 
 use super::Reason;
-use crate::acme::problem::{Problem, ProblemKind};
+use crate::acme::problem::Problem;
 use crate::issuance::record::{CertificateState, Revocation};
 use crate::time::Timestamp;
 
@@ -66,10 +66,16 @@ pub fn step(status: &Status, not_after: Timestamp, reason: Option<Reason>, now: 
     }
 }
 
+/// As [`step`], for one of many: what has ended is no part of a set, or of what a device has, whatever the reason. Only who
+/// names a certificate means that very one.
+pub fn step_of_many(status: &Status, not_after: Timestamp, reason: Option<Reason>, now: Timestamp) -> Step {
+    if not_after < now { Step::Expired(not_after) } else { step(status, not_after, reason, now) }
+}
+
 impl Step {
     /// For whoever asked for one certificate: the revocation to be stored, or none when nothing is left to do.
     pub fn of_one(self) -> Result<Option<Revocation>, Problem> {
-        let refuse = |detail: String| Err(Problem::new(ProblemKind::Malformed, detail).with_status(409));
+        let refuse = |detail: String| Err(Problem::conflict(detail));
         match self {
             Self::Revoke(revocation) => Ok(Some(revocation)),
             Self::Already(_) => Ok(None),
@@ -107,11 +113,11 @@ pub fn release(status: &Status) -> Result<Release, Problem> {
                  certificate",
                 named(*reason)
             );
-            Err(Problem::new(ProblemKind::Malformed, detail).with_status(409))
+            Err(Problem::conflict(detail))
         }
         Status::Planned => {
             let detail = "the certificate is being signed at this moment and is not on hold";
-            Err(Problem::new(ProblemKind::Malformed, detail).with_status(409))
+            Err(Problem::conflict(detail))
         }
     }
 }

@@ -1,27 +1,17 @@
 //! Revoking and releasing one certificate, asked for by an administrator. Doing it again changes nothing and says so.
 
-use pki_core::acme::problem::{Problem, ProblemKind};
+use pki_core::acme::problem::Problem;
 use pki_core::device::DeviceState;
 use pki_core::ids::{CertificateId, Serial};
 use pki_core::issuance::record::CertificateRecord;
-use pki_core::revocation::{self, Reason, Release, Status};
+use pki_core::revocation::{self, Release, Status};
 use store::certificates::selected;
 use store::{Tx, audit, certificates, devices};
 
-use super::denied::after_commit;
-use super::record::{With, event};
-use super::{Context, FlowError, revoke};
-
-/// Why, and by whom.
-#[derive(Debug, Clone, Copy)]
-pub struct Why<'a> {
-    /// What lists tell.
-    pub reason: Option<Reason>,
-    /// What the audit log keeps besides.
-    pub comment: Option<&'a str>,
-    /// Who asked.
-    pub actor: &'a str,
-}
+use super::{Why, write};
+use crate::flows::denied::after_commit;
+use crate::flows::record::{With, event};
+use crate::flows::{Context, FlowError};
 
 /// Revokes a certificate; false when it is revoked already and stays as it is.
 pub async fn revoke(ctx: &Context, id: CertificateId, why: Why<'_>) -> Result<bool, FlowError> {
@@ -36,7 +26,7 @@ async fn try_to_revoke(ctx: &Context, id: CertificateId, why: Why<'_>) -> Result
     let record = load(ctx, id).await?;
     let step = revocation::step(&Status::from(&record.state), record.not_after, why.reason, ctx.now());
     let Some(revocation) = step.of_one()? else { return Ok(false) };
-    revoke::write(ctx, &record, revocation, why.comment, why.actor).await?;
+    write(ctx, &record, revocation, why.comment, why.actor).await?;
     Ok(true)
 }
 
@@ -90,7 +80,7 @@ async fn require_device(tx: &mut Tx<'_>, record: &CertificateRecord) -> Result<(
         return Ok(());
     }
     let detail = "the device of the certificate is out of service; its certificates stay revoked";
-    Err(Problem::new(ProblemKind::Malformed, detail).with_status(409).into())
+    Err(Problem::conflict(detail).into())
 }
 
 async fn load(ctx: &Context, id: CertificateId) -> Result<CertificateRecord, FlowError> {

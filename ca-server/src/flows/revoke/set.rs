@@ -1,10 +1,9 @@
 //! Revoking a set: a plan that tells what it would mean, then batches, each a transaction of its own. A batch that is asked
 //! for again finds what is left, so a set that was broken off goes on where it stood.
 
-use std::sync::atomic::Ordering;
-
 use failpoint::failpoint;
-use pki_core::acme::problem::{Problem, ProblemKind};
+use pki_core::acme::problem::Problem;
+use pki_core::audit::AuditEvent;
 use pki_core::ids::{CertificateId, DeviceName, EventId};
 use pki_core::revocation::Reason;
 use pki_core::revocation::selection::Selection;
@@ -12,11 +11,11 @@ use store::audit;
 pub use store::certificates::selected::Fate;
 use store::certificates::selected::{self, Group, Target};
 
-use super::denied::after_commit;
-use super::record::{With, event};
-use super::revoke_one::Why;
-use super::sweep::{BATCH, Sweep};
-use super::{Context, FlowError};
+use super::Why;
+use super::sweep::{self, BATCH, Sweep};
+use crate::flows::denied::after_commit;
+use crate::flows::record::{With, event};
+use crate::flows::{Context, FlowError};
 
 /// What the audit log calls the beginning of a set.
 const ACTION: &str = "set.revoke";
@@ -48,7 +47,7 @@ impl Plan {
 
 /// What is to be revoked, as a plan has shown it.
 #[derive(Debug)]
-pub struct Order<'a> {
+pub struct BatchRequest<'a> {
     /// Which certificates.
     pub selection: Selection,
     /// Why, and by whom.
@@ -108,32 +107,31 @@ async fn plan_up_to(
 }
 
 /// Revokes the next some of a set.
-pub async fn run(ctx: &Context, order: Order<'_>) -> Result<Batch, FlowError> {
-    let (begun, set) = match order.set {
+pub async fn run(ctx: &Context, request: BatchRequest<'_>) -> Result<Batch, FlowError> {
+    let (begun, set) = match request.set {
         Some(set) => {
-            go_on(ctx, &order, set).await?;
+            go_on(ctx, &request, set).await?;
             (None, set)
         }
         None => {
-            let begun = begin(ctx, &order).await?;
+            let begun = begin(ctx, &request).await?;
             let set = begun.id;
             (Some(begun), set)
         }
     };
-    let (selection, reason, up_to, now) = (order.selection.clone(), order.why.reason, order.up_to, ctx.now());
-    let after = order.after;
-    let (ids, planned) = ctx
+    let (selection, reason, up_to, now) = (request.selection.clone(), request.why.reason, request.up_to, ctx.now());
+    let after = request.after;
+    let (ids, next, planned) = ctx
         .store
         .scan(async move |tx| {
             let target = Target { selection: &selection, reason, now, up_to };
             let ids = selected::affected(tx, &target, after, BATCH).await?;
-            let is_last = ids.len() < usize::try_from(BATCH).unwrap_or(usize::MAX);
-            let planned = if is_last { selected::count_planned(tx, &target).await? } else { 0 };
-            Ok::<_, FlowError>((ids, planned))
+            let next = sweep::next(&ids);
+            let planned = if next.is_none() { selected::count_planned(tx, &target).await? } else { 0 };
+            Ok::<_, FlowError>((ids, next, planned))
         })
         .await?;
-    let next = ids.last().copied().filter(|_| ids.len() >= usize::try_from(BATCH).unwrap_or(usize::MAX));
-    let why = order.why;
+    let why = request.why;
     let sweep = Sweep::new(ctx, why.reason, why.comment.unwrap_or_default(), why.actor, format!("set:{set}"));
     let revoked = ctx
         .store
@@ -145,18 +143,17 @@ pub async fn run(ctx: &Context, order: Order<'_>) -> Result<Batch, FlowError> {
         })
         .await?;
     failpoint!("ca.revoke.batch");
-    ctx.metrics.certificates_revoked.fetch_add(u64::try_from(revoked).unwrap_or(u64::MAX), Ordering::Relaxed);
-    ctx.metrics.revocation.revoked(why.reason, revoked);
+    ctx.metrics.revoked(why.reason, revoked);
     after_commit(ctx).await;
     Ok(Batch { set, revoked, after: next, planned })
 }
 
 /// Whoever is about to revoke everything has to know how much that is.
-async fn begin(ctx: &Context, order: &Order<'_>) -> Result<pki_core::audit::AuditEvent, FlowError> {
-    let plan = plan_up_to(ctx, order.selection.clone(), order.why.reason, Some(order.up_to)).await?;
+async fn begin(ctx: &Context, request: &BatchRequest<'_>) -> Result<AuditEvent, FlowError> {
+    let plan = plan_up_to(ctx, request.selection.clone(), request.why.reason, Some(request.up_to)).await?;
     let affected = plan.count(Fate::Affected);
-    let refuse = |detail: String| Err(Problem::new(ProblemKind::Malformed, detail).with_status(409).into());
-    match order.count {
+    let refuse = |detail: String| Err(Problem::conflict(detail).into());
+    match request.count {
         // what has ended since somebody counted is no reason to begin again: a busy CA would never come to it
         Some(count) if count < affected => {
             return refuse(format!("the set has {affected} certificates to be revoked, not {count}; look at it again"));
@@ -168,27 +165,27 @@ async fn begin(ctx: &Context, order: &Order<'_>) -> Result<pki_core::audit::Audi
         }
         _ => {}
     }
-    Ok(event(ctx, order.why.actor, ACTION, "certificates")
-        .with("where", &order.selection)
-        .with("upTo", order.up_to)
+    Ok(event(ctx, request.why.actor, ACTION, "certificates")
+        .with("where", &request.selection)
+        .with("upTo", request.up_to)
         .with("certificates", affected)
-        .with("reason", order.why.reason.unwrap_or(Reason::Unspecified).name())
-        .with("comment", order.why.comment.unwrap_or_default()))
+        .with("reason", Reason::name_of(request.why.reason))
+        .with("comment", request.why.comment.unwrap_or_default()))
 }
 
 /// What goes on was begun, as it is now: otherwise the name of a set would be a way around its count and the audit log.
-async fn go_on(ctx: &Context, order: &Order<'_>, set: EventId) -> Result<(), FlowError> {
+async fn go_on(ctx: &Context, request: &BatchRequest<'_>, set: EventId) -> Result<(), FlowError> {
     let begun = ctx.store.look(async move |tx| Ok::<_, FlowError>(audit::find(tx, set).await?)).await?;
-    let refuse = |detail: String| Err(Problem::new(ProblemKind::Malformed, detail).with_status(409).into());
+    let refuse = |detail: String| Err(Problem::conflict(detail).into());
     let Some(begun) = begun.filter(|event| event.action == ACTION) else {
         return refuse(format!("no set {set} was begun; leave `set` and `after` out to begin one"));
     };
-    let reason = order.why.reason.unwrap_or(Reason::Unspecified).name();
+    let reason = Reason::name_of(request.why.reason);
     let same =
-        [("where", order.selection.to_string()), ("upTo", order.up_to.to_string()), ("reason", reason.to_owned())];
+        [("where", request.selection.to_string()), ("upTo", request.up_to.to_string()), ("reason", reason.to_owned())];
     let kind = |actor: &str| actor.split(':').next().map(ToOwned::to_owned);
     let is_same = same.iter().all(|(name, value)| begun.details.get(*name).map_or("", String::as_str) == value);
-    match is_same && kind(&begun.actor) == kind(order.why.actor) {
+    match is_same && kind(&begun.actor) == kind(request.why.actor) {
         true => Ok(()),
         false => refuse(format!(
             "the set {set} was begun with another `where`, `upTo` or `reason`; send what it was begun with, or leave `set` and \

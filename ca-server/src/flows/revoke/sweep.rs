@@ -7,16 +7,21 @@ use pki_core::audit::AuditEvent;
 use pki_core::ids::CertificateId;
 use pki_core::issuance::record::{CertificateRecord, Revocation};
 use pki_core::random::Entropy;
-use pki_core::revocation::{Reason, Status, Step, step};
+use pki_core::revocation::{Reason, Status, Step, step_of_many};
 use pki_core::time::Timestamp;
 use store::certificates::selected;
 use store::{Tx, audit, certificates};
 
-use super::record::{With, event_at};
-use super::{Context, FlowError};
+use crate::flows::record::{With, event_at};
+use crate::flows::{Context, FlowError};
 
 /// Certificates of one transaction: some ten milliseconds, for which others wait.
 pub(super) const BATCH: u32 = 500;
+
+/// Where the next batch begins, when this one is full.
+pub(super) fn next(ids: &[CertificateId]) -> Option<CertificateId> {
+    ids.last().copied().filter(|_| ids.len() >= usize::try_from(BATCH).unwrap_or(usize::MAX))
+}
 
 /// Why many certificates are revoked: owned, so that a transaction can take it along.
 #[derive(Debug, Clone)]
@@ -42,7 +47,8 @@ impl Sweep {
         let records = selected::hold_many(tx, ids).await?;
         let mut steps = BTreeMap::<_, Vec<&CertificateRecord>>::new();
         for record in &records {
-            let Step::Revoke(revocation) = self.step(record) else { continue };
+            let step = step_of_many(&Status::from(&record.state), record.not_after, self.reason, self.now);
+            let Step::Revoke(revocation) = step else { continue };
             audit::append(tx, &self.event(record, &revocation)).await?;
             steps.entry((revocation.at, revocation.reason.map(Reason::code))).or_default().push(record);
         }
@@ -54,19 +60,11 @@ impl Sweep {
         Ok(revoked)
     }
 
-    fn step(&self, record: &CertificateRecord) -> Step {
-        // one that has ended is no part of a set, whatever the reason
-        if record.not_after < self.now {
-            return Step::Expired(record.not_after);
-        }
-        step(&Status::from(&record.state), record.not_after, self.reason, self.now)
-    }
-
     fn event(&self, record: &CertificateRecord, revocation: &Revocation) -> AuditEvent {
         let subject = format_args!("certificate:{}", record.id);
         event_at((self.now, self.entropy.as_ref()), &self.actor, "certificate.revoke", subject)
             .with("serial", &record.serial)
-            .with("reason", revocation.reason.unwrap_or(Reason::Unspecified).name())
+            .with("reason", Reason::name_of(revocation.reason))
             .with("comment", &self.comment)
             .with("with", &self.cause)
     }

@@ -1,14 +1,13 @@
 //! Taking a device out of service: it is refused from one transaction on, together with its accounts, its open orders, its
 //! tokens and its certificates. Doing it again changes nothing and says so.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use failpoint::failpoint;
 use pki_core::acme::account::{Account, AccountStatus};
 use pki_core::acme::problem::{Problem, ProblemKind};
 use pki_core::audit::AuditEvent;
-use pki_core::device::{Device, DeviceState, EabKeyState};
+use pki_core::device::{Device, DeviceState, EabKeyState, End};
 use pki_core::ids::{CertificateId, DeviceId, DeviceName, JobId};
 use pki_core::revocation::Reason;
 use pki_core::time::Timestamp;
@@ -17,13 +16,12 @@ use store::jobs::{self, Job, Lease};
 use store::revocations::denials::{self, Kind};
 use store::{Tx, accounts, audit, devices, eab_keys, orders};
 
-use super::denied::after_commit;
-use super::device;
-use super::owed::Work;
-use super::record::{With, event};
-use super::revoke_one::Why;
-use super::sweep::{BATCH, Sweep};
-use super::{Context, FlowError};
+use super::Why;
+use super::sweep::{self, BATCH, Sweep};
+use crate::flows::denied::after_commit;
+use crate::flows::owed::Work;
+use crate::flows::record::{With, event};
+use crate::flows::{Context, FlowError, device};
 
 /// Open orders of one account that end with it; whatever is beyond ends by its time, and nothing can be done with it.
 const MOST_ORDERS: u32 = 1000;
@@ -32,29 +30,11 @@ const MOST_ORDERS: u32 = 1000;
 /// it then.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What becomes of a device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// It has served.
-    Retired,
-    /// It is in wrong hands.
-    Compromised,
-}
-
-impl End {
-    /// Why its certificates are revoked, when nobody says.
-    pub const fn reason(self) -> Reason {
-        match self {
-            Self::Retired => Reason::CessationOfOperation,
-            Self::Compromised => Reason::KeyCompromise,
-        }
-    }
-
-    const fn action(self) -> &'static str {
-        match self {
-            Self::Retired => "device.retire",
-            Self::Compromised => "device.revoke",
-        }
+/// What the audit log calls it.
+const fn action(end: End) -> &'static str {
+    match end {
+        End::Retired => "device.retire",
+        End::Compromised => "device.revoke",
     }
 }
 
@@ -82,22 +62,9 @@ pub async fn take_out(ctx: &Context, name: &DeviceName, end: End, why: Why<'_>) 
     }
 }
 
-/// Where a device stands then; none when it stands there already.
-fn decide(device: &Device, end: End, now: Timestamp) -> Result<Option<DeviceState>, FlowError> {
-    match (device.state, end) {
-        (DeviceState::Compromised { .. }, End::Compromised) | (DeviceState::Retired { .. }, End::Retired) => Ok(None),
-        (DeviceState::Compromised { at }, End::Retired) => {
-            let detail = format!("device {} is out of service as compromised since {at}, which says more", device.name);
-            Err(Problem::new(ProblemKind::Malformed, detail).with_status(409).into())
-        }
-        (_, End::Compromised) => Ok(Some(DeviceState::Compromised { at: now })),
-        (_, End::Retired) => Ok(Some(DeviceState::Retired { at: now })),
-    }
-}
-
 async fn try_to_take_out(ctx: &Context, name: &DeviceName, end: End, why: Why<'_>) -> Result<TakenOut, FlowError> {
     let device = device::find(ctx, name).await?;
-    let state = decide(&device, end, ctx.now())?;
+    let state = device.end(end, ctx.now())?;
     let reason = why.reason.unwrap_or(end.reason());
     if reason == Reason::CertificateHold {
         let detail = "a device is not put on hold; hold its certificates: `ca-server cert revoke --where device=NAME \
@@ -105,14 +72,14 @@ async fn try_to_take_out(ctx: &Context, name: &DeviceName, end: End, why: Why<'_
         return Err(FlowError::problem(ProblemKind::BadRevocationReason, detail));
     }
     let id = device.id;
-    let taken = event(ctx, why.actor, end.action(), format_args!("device:{id}"))
+    let taken = event(ctx, why.actor, action(end), format_args!("device:{id}"))
         .with("name", name)
         .with("reason", reason.name())
         .with("comment", why.comment.unwrap_or_default());
-    let first = First {
+    let first = FirstTransaction {
         state,
         taken,
-        sweep: sweep(ctx, id, reason, why.comment.unwrap_or_default(), why.actor),
+        sweep: sweep_of(ctx, id, reason, why.comment.unwrap_or_default(), why.actor),
         job: JobId::new(ctx.now(), ctx.entropy.as_ref()),
         lease: ctx.handover.lease(ctx.now()),
         reason,
@@ -122,7 +89,7 @@ async fn try_to_take_out(ctx: &Context, name: &DeviceName, end: End, why: Why<'_
     let sweep = first.sweep.clone();
     let (mut out, rest) = ctx.store.write_held(async move |tx| first.take(tx).await).await?;
     failpoint!("ca.device.out");
-    count(ctx, reason, out.certificates);
+    ctx.metrics.revoked(Some(reason), out.certificates);
     after_commit(ctx).await;
     if let Some(rest) = rest {
         let done = complete(ctx, id, sweep, rest).await?;
@@ -134,19 +101,29 @@ async fn try_to_take_out(ctx: &Context, name: &DeviceName, end: End, why: Why<'_
 
 /// Revokes the rest while somebody waits; none when that takes too long or fails: the job goes on with it.
 async fn complete(ctx: &Context, device: DeviceId, sweep: Sweep, rest: Rest) -> Result<Option<usize>, FlowError> {
-    let outcome = tokio::time::timeout(PATIENCE, finish(ctx, device, sweep, Some(rest.after))).await;
-    let (done, job, now) = (outcome.ok().and_then(Result::ok), rest.job, ctx.now());
-    ctx.store
-        .write_held(async move |tx| match done {
-            Some(_) => Ok(jobs::finish(tx, job.id).await?),
-            None => Ok::<_, FlowError>(jobs::retry(tx, &job, now, "it took long").await.map(drop)?),
+    let (job, now) = (rest.job, ctx.now());
+    let outcome = match tokio::time::timeout(PATIENCE, finish(ctx, device, sweep, Some(rest.after))).await {
+        Ok(finished) => finished.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("it took longer than {} seconds", PATIENCE.as_secs())),
+    };
+    let done = ctx
+        .store
+        .write_held(async move |tx| match &outcome {
+            Ok(revoked) => {
+                jobs::finish(tx, job.id).await?;
+                Ok(Some(*revoked))
+            }
+            Err(why) => {
+                jobs::retry(tx, &job, now, why).await?;
+                Ok::<_, FlowError>(None)
+            }
         })
         .await?;
     ctx.work.notify_one();
     Ok(done)
 }
 
-fn sweep(ctx: &Context, device: DeviceId, reason: Reason, comment: &str, actor: &str) -> Sweep {
+fn sweep_of(ctx: &Context, device: DeviceId, reason: Reason, comment: &str, actor: &str) -> Sweep {
     Sweep::new(ctx, Some(reason), comment, actor, format!("device:{device}"))
 }
 
@@ -157,7 +134,7 @@ struct Rest {
 }
 
 /// The first transaction, and the one that counts.
-struct First {
+struct FirstTransaction {
     device: Device,
     state: Option<DeviceState>,
     taken: AuditEvent,
@@ -168,7 +145,7 @@ struct First {
     now: Timestamp,
 }
 
-impl First {
+impl FirstTransaction {
     /// The device's row is changed first. Whoever issues to it holds that row, so a certificate is either in sight here or
     /// is not released any more. What is numbered comes last (`store::revocations`).
     async fn take(&self, tx: &mut Tx<'_>) -> Result<(TakenOut, Option<Rest>), FlowError> {
@@ -180,7 +157,7 @@ impl First {
         let orders = self.end_orders(tx).await?;
         let keys = self.end_keys(tx).await?;
         let ids = selected::ids_of_device(tx, id, None, BATCH).await?;
-        let rest = match next(&ids) {
+        let rest = match sweep::next(&ids) {
             Some(after) => {
                 let work = Work::RevokeDevice(id, self.reason);
                 Some(Rest { after, job: work.begin_as(tx, self.job, &self.lease, self.now).await? })
@@ -238,19 +215,19 @@ impl First {
     }
 }
 
-/// Where the next batch begins, when this one is full.
-fn next(ids: &[CertificateId]) -> Option<CertificateId> {
-    ids.last().copied().filter(|_| ids.len() >= usize::try_from(BATCH).unwrap_or(usize::MAX))
-}
-
 /// Goes on after a crash: who asked, and why, stands in the audit event.
 pub async fn resume(ctx: &Context, device: DeviceId, reason: Reason) -> Result<(), FlowError> {
-    let subject = format!("device:{device}");
-    let found = ctx.store.look(async move |tx| Ok::<_, FlowError>(audit::newest(tx, &subject, 10).await?)).await?;
-    let told = found.iter().find(|event| ["device.revoke", "device.retire"].contains(&event.action.as_str()));
-    let actor = told.map_or("system", |event| event.actor.as_str());
-    let comment = told.and_then(|event| event.details.get("comment")).map_or("", String::as_str);
-    finish(ctx, device, sweep(ctx, device, reason, comment, actor), None).await.map(drop)
+    // an end that says more comes later, and counts
+    let (actions, subject) = ([End::Compromised, End::Retired].map(action), format!("device:{device}"));
+    let begun = ctx
+        .store
+        .look(async move |tx| {
+            Ok::<_, FlowError>(audit::newest_of(tx, &actions, std::slice::from_ref(&subject)).await?.remove(&subject))
+        })
+        .await?;
+    let actor = begun.as_ref().map_or("system", |event| event.actor.as_str());
+    let comment = begun.as_ref().and_then(|event| event.details.get("comment")).map_or("", String::as_str);
+    finish(ctx, device, sweep_of(ctx, device, reason, comment, actor), None).await.map(drop)
 }
 
 /// Revokes whatever a device has behind `after`, batch by batch.
@@ -263,16 +240,16 @@ async fn finish(
     let mut revoked = 0;
     loop {
         let sweep = sweep.clone();
-        let reason = sweep.reason.unwrap_or(Reason::Unspecified);
+        let reason = sweep.reason;
         let (done, next) = ctx
             .store
             .write_held(async move |tx| {
                 let ids = selected::ids_of_device(tx, device, after, BATCH).await?;
-                Ok::<_, FlowError>((sweep.revoke(tx, &ids).await?, next(&ids)))
+                Ok::<_, FlowError>((sweep.revoke(tx, &ids).await?, sweep::next(&ids)))
             })
             .await?;
         failpoint!("ca.device.batch");
-        count(ctx, reason, done);
+        ctx.metrics.revoked(reason, done);
         revoked += done;
         after_commit(ctx).await;
         after = next;
@@ -280,9 +257,4 @@ async fn finish(
             return Ok(revoked);
         }
     }
-}
-
-fn count(ctx: &Context, reason: Reason, revoked: usize) {
-    ctx.metrics.certificates_revoked.fetch_add(u64::try_from(revoked).unwrap_or(u64::MAX), Ordering::Relaxed);
-    ctx.metrics.revocation.revoked(Some(reason), revoked);
 }

@@ -3,12 +3,12 @@
 use pki_core::audit::AuditEvent;
 use pki_core::revocation::selection::Selection;
 use store::audit;
-use store::revocations::report::{self, Reported};
+use store::revocations::report::{self as rows, Reported};
 
-use super::{Context, FlowError};
+use crate::flows::{Context, FlowError};
 
 /// Events that tell of a revocation, the surest first: a certificate may be revoked in the moment it is issued.
-pub(super) const TELLING: [&str; 2] = ["certificate.revoke", "certificate.issue"];
+pub(in crate::flows) const TELLING: [&str; 2] = ["certificate.revoke", "certificate.issue"];
 
 /// A revoked certificate, and the event that tells who revoked it.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub struct Told {
 pub async fn list(ctx: &Context, selection: Selection, after: u64, limit: u32) -> Result<Vec<Told>, FlowError> {
     ctx.store
         .scan(async move |tx| {
-            let reported = report::list(tx, &selection, after, limit).await?;
+            let reported = rows::list(tx, &selection, after, limit).await?;
             let subjects: Vec<String> = reported.iter().map(|one| format!("certificate:{}", one.certificate)).collect();
             let mut events = audit::newest_of(tx, &TELLING, &subjects).await?;
             let told = reported.into_iter().zip(&subjects);
