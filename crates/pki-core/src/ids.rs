@@ -1,5 +1,6 @@
 //! Typed identifiers. A bare string never names a thing.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
@@ -229,7 +230,8 @@ impl SiteName {
 }
 
 /// A certificate's serial number: 1 to 20 octets, positive (RFC 5280 section 4.1.2.2), without leading zeros.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// They are ordered as numbers are.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Serial(Vec<u8>);
 
 impl Serial {
@@ -273,6 +275,24 @@ impl Serial {
         }
         octets
     }
+}
+
+impl Ord for Serial {
+    fn cmp(&self, other: &Self) -> Ordering {
+        by_number(&self.0, &other.0)
+    }
+}
+
+impl PartialOrd for Serial {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// The order of serial numbers by their octets: without leading zeros the longer one is the greater. None at all are before
+/// every number.
+pub(crate) fn by_number(one: &[u8], other: &[u8]) -> Ordering {
+    (one.len(), one).cmp(&(other.len(), other))
 }
 
 impl fmt::Display for Serial {
@@ -330,10 +350,12 @@ mod tests {
     }
 
     #[test]
-    fn padded_serials_sort_as_their_numbers_do() {
-        let padded = |text: &str| text.parse::<Serial>().unwrap().padded();
-        let rising = ["01", "ff", "0100", "0101", &"7f".repeat(16), &"01".repeat(20), &"7f".repeat(20)].map(padded);
-        assert!(rising.is_sorted() && rising[0][..19] == [0; 19] && rising[0][19] == 1, "{rising:?}");
+    fn serials_and_their_padded_octets_sort_as_numbers_do() {
+        let texts = ["01", "7f", "ff", "0100", "01ff", &"7f".repeat(16), &"01".repeat(20), &"7f".repeat(20)];
+        let rising = texts.map(|text| text.parse::<Serial>().unwrap());
+        assert!(rising.is_sorted(), "{rising:?}");
+        let padded = rising.map(|serial| serial.padded());
+        assert!(padded.is_sorted() && padded[0][..19] == [0; 19] && padded[0][19] == 1, "{padded:?}");
     }
 
     #[test]

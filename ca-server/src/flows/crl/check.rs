@@ -1,13 +1,12 @@
 //! A list is held against the one before it, before anybody gets it (CRL-12): a fault that loses entries would bring revoked
 //! certificates back to life.
 
-use std::cmp::Ordering;
 use std::collections::HashSet;
 
 use pki_core::ids::Serial;
-use pki_core::x509::crl::{Crl, CrlError, RawEntry};
+use pki_core::x509::crl::Crl;
 use store::crls::{self, CrlRecord};
-use store::revocations::{self, Listed, Standing};
+use store::revocations::{self, Listed};
 
 use super::{Context, FlowError, LONG};
 
@@ -28,7 +27,7 @@ pub(super) async fn check(ctx: &Context, last: &CrlRecord, record: &CrlRecord, c
     }
     let Some(before) = before(ctx, last).await? else { return Ok(()) };
     let new = crl.clone();
-    let compare = move || vanished(&before, &new);
+    let compare = move || before.vanished(&new);
     let vanished = if crl.der().len() > LONG {
         tokio::task::spawn_blocking(compare).await.map_err(|_| refused(last, "the comparing thread ended"))?
     } else {
@@ -56,43 +55,15 @@ async fn before(ctx: &Context, last: &CrlRecord) -> Result<Option<Crl>, FlowErro
     Ok(lists.and_then(|lists| Crl::from_der(lists.full).ok()))
 }
 
-/// What stood on the one and does not on the other; both are by serial number.
-fn vanished(before: &Crl, after: &Crl) -> Result<Vec<Serial>, CrlError> {
-    let (mut old, mut new) = (before.raw_entries()?, after.raw_entries()?);
-    let mut gone = Vec::new();
-    let (mut one, mut other) = (old.next().transpose()?, new.next().transpose()?);
-    while let Some(entry) = one {
-        let order = other.map_or(Ordering::Less, |other| by_number(&entry, &other));
-        if order == Ordering::Less {
-            gone.extend(Serial::from_octets(entry.serial).ok());
-        }
-        if order != Ordering::Greater {
-            one = old.next().transpose()?;
-        }
-        if order != Ordering::Less {
-            other = new.next().transpose()?;
-        }
-    }
-    Ok(gone)
-}
-
-fn by_number(one: &RawEntry<'_>, other: &RawEntry<'_>) -> Ordering {
-    (one.serial.len(), one.serial).cmp(&(other.serial.len(), other.serial))
-}
-
-/// Each has to be released from hold, or past its end and past a scheduled list after that. What changed after `covers`,
-/// while the list was made, is for the next one.
+/// Each has to be one that a list of revocations up to `covers` may miss.
 async fn require_reasons(ctx: &Context, last: &CrlRecord, covers: u64, gone: Vec<Serial>) -> Result<(), FlowError> {
     let (issuer, scheduled, now) = (last.issuer, last.scheduled, ctx.now());
-    let may_go = move |row: &Listed| {
-        let is_released = matches!(row.standing, Standing::Released(_));
-        row.number > covers || is_released || scheduled.releases(row.not_after, row.number, now)
-    };
+    let may_miss = move |row: &Listed| scheduled.may_miss(&row.entry(), covers, now);
     let without = ctx
         .store
         .pass(async move |tx| {
             let rows = revocations::listed_of(tx, issuer, &gone).await?;
-            let reasons: HashSet<Serial> = rows.into_iter().filter(may_go).map(|row| row.serial).collect();
+            let reasons: HashSet<Serial> = rows.into_iter().filter(may_miss).map(|row| row.serial).collect();
             Ok::<_, FlowError>(gone.iter().find(|serial| !reasons.contains(serial)).cloned())
         })
         .await?;

@@ -11,7 +11,7 @@ pub mod report;
 
 use pki_core::ids::{CertificateId, IssuerId, Serial};
 use pki_core::issuance::record::{CertificateRecord, Revocation};
-use pki_core::revocation::Reason;
+use pki_core::revocation::{Reason, succession};
 use pki_core::time::Timestamp;
 
 use crate::error::StoreError;
@@ -187,6 +187,14 @@ pub struct Listed {
     pub standing: Standing,
     /// Its last second.
     pub not_after: Timestamp,
+}
+
+impl Listed {
+    /// What decides whether it may leave the lists.
+    pub const fn entry(&self) -> succession::Entry {
+        let is_released = matches!(self.standing, Standing::Released(_));
+        succession::Entry { number: self.number, not_after: self.not_after, is_released }
+    }
 }
 
 /// The certificates of an issuer that are or were revoked, by serial number; those behind `after`.

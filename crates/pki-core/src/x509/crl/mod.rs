@@ -118,7 +118,7 @@ impl CrlPlan<'_> {
         let kind = CrlKind::Full { freshest: Vec::new() };
         let head = CrlHead { issuer, number, this_update, next_update, scope, kind };
         let mut sorted: Vec<&CrlEntry> = entries.iter().collect();
-        sorted.sort_by_key(|entry| (entry.serial.octets().len(), entry.serial.octets()));
+        sorted.sort_by_key(|entry| &entry.serial);
         let mut writer = head.begin(sorted.len())?;
         for entry in sorted {
             writer.push(&entry.serial, entry.at, Mark::Revoked(entry.reason))?;

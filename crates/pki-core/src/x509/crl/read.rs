@@ -1,5 +1,6 @@
 //! Lists as they are read back: from the database after a restart, and by agents.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,12 +11,11 @@ use der::{Decode, Reader, SliceReader, Tag};
 use x509_cert::ext::pkix::crl::dp::{DistributionPoint, IssuingDistributionPoint};
 use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
 
-use crate::ids::Serial;
+use crate::ids::{Serial, by_number};
 use crate::revocation::Reason;
 use crate::time::Timestamp;
 use crate::x509::certificate::extensions::{self, RawExtension};
 use crate::x509::certificate::split_signed;
-use crate::x509::crl::write::is_before;
 use crate::x509::crl::{CrlEntry, CrlError, CrlKind, CrlScope, MAX_CRL};
 use crate::x509::encoding;
 use crate::x509::key::{PublicKey, SignatureAlgorithm};
@@ -141,6 +141,27 @@ impl Crl {
         Ok(RawEntries { rest: Fields::read(tbs).map_err(malformed)?.revoked })
     }
 
+    /// The certificates that stand on this list and do not on a `later` one. Both are sealed: their entries stand by serial
+    /// number.
+    pub fn vanished(&self, later: &Self) -> Result<Vec<Serial>, CrlError> {
+        let (mut old, mut new) = (self.raw_entries()?, later.raw_entries()?);
+        let mut gone = Vec::new();
+        let (mut one, mut other) = (old.next().transpose()?, new.next().transpose()?);
+        while let Some(entry) = one {
+            let order = other.map_or(Ordering::Less, |other| by_number(entry.serial, other.serial));
+            if order.is_lt() {
+                gone.push(entry.serial()?);
+            }
+            if order.is_le() {
+                one = old.next().transpose()?;
+            }
+            if order.is_ge() {
+                other = new.next().transpose()?;
+            }
+        }
+        Ok(gone)
+    }
+
     /// Verifies its signature by this key.
     pub fn verify_signed_by(&self, issuer: &PublicKey) -> Result<(), CrlError> {
         let (tbs, _, signature) = split_signed(&self.der).map_err(|_| CrlError::Malformed("its structure"))?;
@@ -244,7 +265,7 @@ fn count(revoked: &[u8], is_delta: bool) -> Result<(usize, bool), CrlError> {
     for entry in (RawEntries { rest: revoked }) {
         let entry = entry?;
         let is_known = |code: u8| Reason::from_code(code.into()).is_some() || (is_delta && code == 8);
-        is_tidy &= is_before(last, entry.serial) && entry.code.is_none_or(is_known);
+        is_tidy &= by_number(last, entry.serial).is_lt() && entry.code.is_none_or(is_known);
         last = entry.serial;
         count += 1;
     }
@@ -269,9 +290,13 @@ impl RawEntry<'_> {
         SliceReader::new(self.time).and_then(|mut reader| encoding::read_time(&mut reader)).map_err(|_| ENTRY)
     }
 
+    fn serial(&self) -> Result<Serial, CrlError> {
+        Serial::from_octets(self.serial).map_err(|_| ENTRY)
+    }
+
     fn to_entry(self) -> Result<CrlEntry, CrlError> {
         let reason = self.code.map(|code| Reason::from_code(code.into()).ok_or(ENTRY)).transpose()?;
-        Ok(CrlEntry { serial: Serial::from_octets(self.serial).map_err(|_| ENTRY)?, at: self.at()?, reason })
+        Ok(CrlEntry { serial: self.serial()?, at: self.at()?, reason })
     }
 }
 

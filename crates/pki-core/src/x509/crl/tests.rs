@@ -229,7 +229,7 @@ fn crl_11_what_is_written_entry_by_entry_is_what_an_encoder_of_the_whole_makes()
                 reason: Reason::from_code(place as i64 % 12),
             })
             .collect();
-        entries.sort_by_key(|entry| (entry.serial.octets().len(), entry.serial.octets().to_vec()));
+        entries.sort_by_key(|entry| entry.serial.padded());
         let mut writer = head(&ca, shard(), full()).begin(count / 2).unwrap();
         for entry in &entries {
             writer.push(&entry.serial, entry.at, Mark::Revoked(entry.reason)).unwrap();
@@ -320,6 +320,31 @@ fn crl_8_a_full_list_tells_where_its_delta_is() {
     assert!(!found.critical);
     let bad = CrlKind::Full { freshest: vec!["ldap://x".into()] };
     assert!(head(&ca, shard(), bad).begin(0).is_err());
+}
+
+/// Serial numbers that lie between, before and behind others, and such of another length: a list that is cut short, and one that
+/// lost its first entry, are found out.
+#[test]
+fn crl_12_what_stands_on_one_list_only_is_told() {
+    let ca = test_ca();
+    let list = |serials: &[&str]| {
+        let entries = serials.iter().map(|serial| entry(serial, None)).collect();
+        sealed(&ca, &plan(&ca, CrlScope::Complete, entries))
+    };
+    let all = ["7f", "80", "01ff", "0200", "010000"];
+    for (before, after, gone) in [
+        (&all[..], &all[..], &[][..]),
+        (&[], &all, &[]),
+        (&all, &[], &all),
+        (&all, &all[1..], &["7f"]),
+        (&all, &all[..3], &["0200", "010000"]),
+        (&["7f", "01ff"], &["01", "80", "0200"], &["7f", "01ff"]),
+        (&["80", "0200"], &["7f", "80", "01ff", "0200", "0201"], &[]),
+    ] {
+        let told = list(before).vanished(&list(after)).unwrap();
+        let expected: Vec<Serial> = gone.iter().map(|serial| serial.parse().unwrap()).collect();
+        assert_eq!(told, expected, "{before:?} {after:?}");
+    }
 }
 
 /// CRL-3: when the addresses in leaves changed, the list goes on to be of the older ones too.

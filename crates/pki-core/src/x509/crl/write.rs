@@ -11,7 +11,7 @@ use x509_cert::ext::pkix::AuthorityKeyIdentifier;
 use x509_cert::ext::pkix::crl::dp::{DistributionPoint, IssuingDistributionPoint};
 use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
 
-use crate::ids::Serial;
+use crate::ids::{Serial, by_number};
 use crate::revocation::Reason;
 use crate::time::Timestamp;
 use crate::x509::certificate::Certificate;
@@ -207,7 +207,7 @@ impl CrlWriter {
     /// Writes an entry. They come by serial number, so that lists can be compared (CRL-5), each once.
     pub fn push(&mut self, serial: &Serial, at: Timestamp, mark: Mark) -> Result<(), CrlError> {
         let octets = serial.octets();
-        if !is_before(&self.last, octets) {
+        if by_number(&self.last, octets).is_ge() {
             return Err(CrlError::Plan(format!("the serial number {serial} stands there twice, or not in its place")));
         }
         octets.clone_into(&mut self.last);
@@ -236,11 +236,6 @@ impl CrlWriter {
         prepend(&mut self.buffer, &mut start, &header(length)?.to_der()?);
         Ok(CrlTbs { issuer: self.issuer, algorithm: self.algorithm, buffer: self.buffer, start })
     }
-}
-
-/// Serial numbers have no leading zeros, so the longer one is the greater; nothing is before everything.
-pub(super) fn is_before(one: &[u8], other: &[u8]) -> bool {
-    (one.len(), one) < (other.len(), other)
 }
 
 /// Writes bytes before `start`, where there is room for them.
