@@ -6,8 +6,8 @@ use pki_core::audit::AuditEvent;
 use pki_core::ids::{CertificateId, DeviceName, EventId, Serial};
 use pki_core::issuance::record::{CertificateRecord, CertificateState};
 use pki_core::revocation::reference::Reference;
+use pki_core::revocation::selection::NamePattern;
 use ring::digest::{SHA256, digest};
-use store::certificates::NameFilter;
 use store::revocations::FirstCrl;
 use store::{Tx, audit, certificates, devices, issuers, revocations};
 
@@ -41,7 +41,7 @@ pub async fn list(
     after: Option<CertificateId>,
     limit: u32,
 ) -> Result<Vec<Listed>, FlowError> {
-    let filter = certificates::Filter { name: name.map(name_filter), ..certificates::Filter::default() };
+    let filter = certificates::Filter { name: name.as_deref().map(pattern), ..certificates::Filter::default() };
     ctx.store
         .scan(async move |tx| {
             let mut listed = Vec::new();
@@ -59,15 +59,11 @@ async fn device_name(tx: &mut Tx<'_>, record: &CertificateRecord) -> Result<Opti
     Ok(devices::find(tx, id).await?.map(|device| device.name))
 }
 
-/// `gw-1.site.test` is a name, `gw-*` a beginning, `*.site.test` a domain.
-fn name_filter(text: String) -> NameFilter {
-    let text = text.to_ascii_lowercase();
-    if let Some(domain) = text.strip_prefix("*.") {
-        return NameFilter::Domain(domain.to_owned());
-    }
-    match text.strip_suffix('*') {
-        Some(beginning) => NameFilter::Prefix(beginning.to_owned()),
-        None => NameFilter::Exact(text),
+/// As in a selection, but that a list may be of every name, and that what cannot be a name is not refused: no certificate has it.
+fn pattern(text: &str) -> NamePattern {
+    match text {
+        "*" => NamePattern::Beginning(String::new()),
+        text => NamePattern::parse(text).unwrap_or_else(|_| NamePattern::Exact(text.to_owned())),
     }
 }
 
@@ -147,4 +143,25 @@ async fn by_fingerprint(ctx: &Context, sha256: [u8; 32]) -> Result<Option<Certif
 pub async fn events(ctx: &Context, after: Option<EventId>, limit: u32) -> Result<Vec<AuditEvent>, FlowError> {
     let filter = audit::Filter::default();
     ctx.store.scan(async move |tx| Ok(audit::list(tx, &filter, after, limit).await?)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fails when a list refuses what it took, or takes one kind of pattern for another.
+    #[test]
+    fn lists_take_every_pattern_and_a_star_alone() {
+        for (text, expected) in [
+            ("GW-1.site.test", NamePattern::Exact("gw-1.site.test".to_owned())),
+            ("gw-*", NamePattern::Beginning("gw-".to_owned())),
+            ("*.Site.test", NamePattern::Domain("site.test".to_owned())),
+            ("*", NamePattern::Beginning(String::new())),
+            ("", NamePattern::Exact(String::new())),
+            ("*.", NamePattern::Exact("*.".to_owned())),
+            ("gw-*.test", NamePattern::Exact("gw-*.test".to_owned())),
+        ] {
+            assert_eq!(pattern(text), expected, "{text}");
+        }
+    }
 }

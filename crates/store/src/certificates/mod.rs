@@ -18,7 +18,7 @@ use crate::text;
 use crate::tx::{Touch, Tx};
 use crate::value::Value;
 use load::load;
-pub use search::{Filter, NameFilter, StateFilter, list, signed};
+pub use search::{Filter, StateFilter, list, signed};
 pub use status::{CertificateStatus, status};
 
 const TABLE: &str = "certificate";

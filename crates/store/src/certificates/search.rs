@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use pki_core::ids::{CertificateId, DeviceId, ProfileName};
 use pki_core::issuance::record::CertificateRecord;
+use pki_core::revocation::selection::NamePattern;
 use pki_core::time::Timestamp;
 use pki_core::x509::name::Identifier;
 
@@ -26,7 +27,7 @@ pub struct Filter {
     /// They end at this or later.
     pub expires_from: Option<Timestamp>,
     /// A name they carry.
-    pub name: Option<NameFilter>,
+    pub name: Option<NamePattern>,
 }
 
 /// States as far as lists distinguish them.
@@ -36,17 +37,6 @@ pub enum StateFilter {
     Planned,
     Issued,
     Revoked,
-}
-
-/// A condition on a name, in lower case as certificates carry it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NameFilter {
-    /// This name or address.
-    Exact(String),
-    /// Names and addresses that begin so.
-    Prefix(String),
-    /// This domain and every name under it.
-    Domain(String),
 }
 
 impl StateFilter {
@@ -59,22 +49,20 @@ impl StateFilter {
     }
 }
 
-impl NameFilter {
-    /// The tokens from the first inclusive to the second exclusive. Tokens are printable ASCII, so DEL comes after
-    /// whatever may follow.
-    pub(super) fn range(&self) -> (String, String) {
-        let first = match self {
-            Self::Exact(name) => {
-                let first = format!("={}", name.to_ascii_lowercase());
-                let last = format!("{first}\u{1}");
-                return (first, last);
-            }
-            Self::Prefix(name) => format!("={}", name.to_ascii_lowercase()),
-            Self::Domain(name) => reversed(name.trim_matches('.')),
-        };
-        let last = format!("{first}\u{7f}");
-        (first, last)
-    }
+/// The tokens from the first inclusive to the second exclusive. Tokens are printable ASCII, so DEL comes after whatever may
+/// follow.
+pub(super) fn range(pattern: &NamePattern) -> (String, String) {
+    let first = match pattern {
+        NamePattern::Exact(name) => {
+            let first = format!("={}", name.to_ascii_lowercase());
+            let last = format!("{first}\u{1}");
+            return (first, last);
+        }
+        NamePattern::Beginning(name) => format!("={}", name.to_ascii_lowercase()),
+        NamePattern::Domain(name) => reversed(name.trim_matches('.')),
+    };
+    let last = format!("{first}\u{7f}");
+    (first, last)
 }
 
 /// The certificates behind `after` that fit, oldest first.
@@ -107,7 +95,7 @@ pub async fn list(
         condition("not_after >=", end.into());
     }
     if let Some(name) = &filter.name {
-        let (first, last) = name.range();
+        let (first, last) = range(name);
         condition("id IN (SELECT certificate_id FROM certificate_name WHERE token >=", first.into());
         condition("token <", last.into());
         sql.push(')');
@@ -163,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_domain_is_one_range() {
-        let (first, last) = NameFilter::Domain("Site.Test".to_owned()).range();
+        let (first, last) = range(&NamePattern::Domain("Site.Test".to_owned()));
         let within = |name: &str| (first.as_str()..last.as_str()).contains(&reversed(name).as_str());
         assert!(within("site.test") && within("gw-1.site.test") && within("*.a.site.test"));
         assert!(!within("evilsite.test") && !within("test") && !within("site.test.example"));

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use pki_core::ids::{CertificateId, DeviceId, DeviceName, ProfileName, Serial, SiteName};
 use pki_core::issuance::record::CertificateRecord;
 use pki_core::revocation::Reason;
-use pki_core::revocation::selection::{Condition, Moment, NamePattern, Selection, Side, Test};
+use pki_core::revocation::selection::{Condition, Moment, Selection, Side, Test};
 use pki_core::time::Timestamp;
 
 use crate::certificates::load::load;
-use crate::certificates::{NameFilter, TABLE, select};
+use crate::certificates::{TABLE, search, select};
 use crate::error::StoreError;
 use crate::tx::Tx;
 use crate::value::{Fields, Row, Value};
@@ -114,7 +114,7 @@ impl Where {
                 format!("c.device_id IN (SELECT id FROM device WHERE ({member} {key}) = {value})")
             }
             Test::Name(pattern) => {
-                let (first, last) = filter(pattern).range();
+                let (first, last) = search::range(pattern);
                 let (first, last) = (self.put(first), self.put(last));
                 format!(
                     "c.id IN (SELECT certificate_id FROM certificate_name WHERE token >= {first} AND token < {last})"
@@ -142,14 +142,6 @@ impl Where {
             "(c.state = 'issued' OR (c.state = 'revoked' AND COALESCE(c.revocation_reason, -1) <> {code} \
              AND (c.revocation_reason = 6 OR {same} = 1)))"
         )
-    }
-}
-
-fn filter(pattern: &NamePattern) -> NameFilter {
-    match pattern {
-        NamePattern::Exact(name) => NameFilter::Exact(name.clone()),
-        NamePattern::Beginning(name) => NameFilter::Prefix(name.clone()),
-        NamePattern::Domain(name) => NameFilter::Domain(name.clone()),
     }
 }
 

@@ -5,8 +5,9 @@ use pki_core::ids::{CertificateId, DeviceId, ProfileName};
 use pki_core::issuance::record::{CertificateRecord, CertificateState, Revocation, Source};
 use pki_core::policy::decide::Held;
 use pki_core::revocation::Reason;
+use pki_core::revocation::selection::NamePattern;
 use pki_core::x509::name::Identifier;
-use store::certificates::{self, Filter, KeyStanding, NameFilter, StateFilter};
+use store::certificates::{self, Filter, KeyStanding, StateFilter};
 use store::{Store, StoreError, devices};
 
 use crate::fixtures::{at, certificate, device, dns, entropy, ip, issuer, read, stored_account, write};
@@ -154,7 +155,7 @@ async fn lists_fit_the_filter(store: &Store) {
         device: Some(device),
         expires_before: Some(at(500)),
         expires_from: Some(at(1)),
-        name: Some(NameFilter::Exact("A.test".to_owned())),
+        name: Some(NamePattern::Exact("A.test".to_owned())),
     };
     expect(everything, &[1]).await;
 }
@@ -174,20 +175,20 @@ async fn names_are_searched(store: &Store) {
         stored(store, &certificate).await;
         all.push(certificate.id);
     }
-    let expect = async |name: NameFilter, numbers: &[usize]| {
+    let expect = async |name: NamePattern, numbers: &[usize]| {
         let expected: Vec<_> = numbers.iter().map(|number| all[*number]).collect();
         assert_eq!(ids(store, Filter { name: Some(name.clone()), ..Filter::default() }).await, expected, "{name:?}");
     };
-    expect(NameFilter::Exact("gw-1.site.test".to_owned()), &[0]).await;
-    expect(NameFilter::Exact("192.0.2.4".to_owned()), &[4]).await;
-    expect(NameFilter::Exact("gw-1".to_owned()), &[]).await;
-    expect(NameFilter::Prefix("GW-1".to_owned()), &[0, 1]).await;
-    expect(NameFilter::Prefix("gw".to_owned()), &[0, 1, 5]).await;
-    expect(NameFilter::Prefix("192.0.2.".to_owned()), &[0, 1, 2, 3, 4, 5]).await;
-    expect(NameFilter::Domain("site.test".to_owned()), &[0, 1, 2, 3]).await;
-    expect(NameFilter::Domain("test".to_owned()), &[0, 1, 2, 3, 4, 5]).await;
-    expect(NameFilter::Domain("%".to_owned()), &[]).await;
-    expect(NameFilter::Exact("' OR 1=1 --".to_owned()), &[]).await;
+    expect(NamePattern::Exact("gw-1.site.test".to_owned()), &[0]).await;
+    expect(NamePattern::Exact("192.0.2.4".to_owned()), &[4]).await;
+    expect(NamePattern::Exact("gw-1".to_owned()), &[]).await;
+    expect(NamePattern::Beginning("GW-1".to_owned()), &[0, 1]).await;
+    expect(NamePattern::Beginning("gw".to_owned()), &[0, 1, 5]).await;
+    expect(NamePattern::Beginning("192.0.2.".to_owned()), &[0, 1, 2, 3, 4, 5]).await;
+    expect(NamePattern::Domain("site.test".to_owned()), &[0, 1, 2, 3]).await;
+    expect(NamePattern::Domain("test".to_owned()), &[0, 1, 2, 3, 4, 5]).await;
+    expect(NamePattern::Domain("%".to_owned()), &[]).await;
+    expect(NamePattern::Exact("' OR 1=1 --".to_owned()), &[]).await;
 }
 
 async fn the_latest_of_a_device(store: &Store) {
