@@ -73,7 +73,7 @@ pub async fn lists(tx: &mut Tx<'_>, issuer: IssuerId, shard: Option<u32>) -> Res
     let Some(row) = tx.row(sql, &[Value::text(issuer), scope(shard)]).await? else { return Ok(None) };
     let mut fields = row.fields(TABLE);
     let _: IssuerId = fields.id()?;
-    let number = number(&mut fields)?;
+    let number = fields.u64()?;
     Ok(Some(Lists { number, full: Arc::new(fields.bytes()?), delta: fields.maybe_bytes()?.map(Arc::new) }))
 }
 
@@ -92,7 +92,7 @@ pub async fn publish(tx: &mut Tx<'_>, crl: &CrlRecord, lists: &Lists, previous: 
                        urls = $8, scheduled_number = $9, scheduled_at = $10, scheduled_covers = $11 \
                        WHERE issuer_id = $1 AND shard = $2 AND number = $12 AND number < $3";
             let mut values = values(crl)?.to_vec();
-            values.push(stored(previous)?.into());
+            values.push(Value::number(previous)?);
             tx.execute(sql, &values).await?
         }
     };
@@ -107,18 +107,18 @@ async fn put_bytes(tx: &mut Tx<'_>, crl: &CrlRecord, lists: &Lists) -> Result<()
                         next_update = excluded.next_update, der = excluded.der";
     const DELTA: &str = "INSERT INTO crl_delta (issuer_id, shard, number, der) VALUES ($1, $2, $3, $4) \
                          ON CONFLICT (issuer_id, shard) DO UPDATE SET number = excluded.number, der = excluded.der";
-    let number = stored(crl.number)?;
+    let number = Value::number(crl.number)?;
     let values = [
         Value::text(crl.issuer),
         scope(crl.shard),
-        number.into(),
+        number.clone(),
         crl.this_update.into(),
         crl.next_update.into(),
         lists.full.as_ref().into(),
     ];
     tx.execute(FULL, &values).await?;
     if let Some(delta) = &lists.delta {
-        tx.execute(DELTA, &[Value::text(crl.issuer), scope(crl.shard), number.into(), delta.as_ref().into()]).await?;
+        tx.execute(DELTA, &[Value::text(crl.issuer), scope(crl.shard), number, delta.as_ref().into()]).await?;
     }
     Ok(())
 }
@@ -127,15 +127,15 @@ fn values(crl: &CrlRecord) -> Result<[Value<'_>; 11], StoreError> {
     Ok([
         Value::text(crl.issuer),
         scope(crl.shard),
-        stored(crl.number)?.into(),
+        Value::number(crl.number)?,
         crl.this_update.into(),
         crl.next_update.into(),
-        stored(crl.entries)?.into(),
-        stored(crl.covers)?.into(),
+        Value::number(crl.entries)?,
+        Value::number(crl.covers)?,
         text::json(&crl.urls),
-        stored(crl.scheduled.number)?.into(),
+        Value::number(crl.scheduled.number)?,
         crl.scheduled.at.into(),
-        stored(crl.scheduled.covers)?.into(),
+        Value::number(crl.scheduled.covers)?,
     ])
 }
 
@@ -143,27 +143,18 @@ fn scope(shard: Option<u32>) -> Value<'static> {
     shard.map_or(COMPLETE, i64::from).into()
 }
 
-/// Numbers begin at the Unix time in seconds and rise by one: they never come near the limit.
-fn stored(number: u64) -> Result<i64, StoreError> {
-    i64::try_from(number).map_err(|_| StoreError::fault(format!("the number {number} is beyond 63 bits")))
-}
-
-fn number(fields: &mut Fields) -> Result<u64, StoreError> {
-    u64::try_from(fields.int()?).map_err(|_| fields.corrupt("one of its numbers is negative"))
-}
-
 fn load(row: Row) -> Result<CrlRecord, StoreError> {
     let mut fields = row.fields(SCOPE);
     Ok(CrlRecord {
         issuer: fields.id()?,
         shard: load_scope(&mut fields)?,
-        number: number(&mut fields)?,
+        number: fields.u64()?,
         this_update: fields.time()?,
         next_update: fields.time()?,
-        entries: number(&mut fields)?,
-        covers: number(&mut fields)?,
+        entries: fields.u64()?,
+        covers: fields.u64()?,
         urls: text::strings(&mut fields)?,
-        scheduled: Scheduled { number: number(&mut fields)?, at: fields.time()?, covers: number(&mut fields)? },
+        scheduled: Scheduled { number: fields.u64()?, at: fields.time()?, covers: fields.u64()? },
     })
 }
 

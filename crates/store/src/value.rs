@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use pki_core::revocation::Reason;
 use pki_core::time::Timestamp;
 
 use crate::error::StoreError;
@@ -23,6 +24,13 @@ impl Value<'_> {
     /// An identifier, or anything else that is stored as it is displayed.
     pub fn text(value: impl fmt::Display) -> Self {
         Self::Text(Some(Cow::Owned(value.to_string())))
+    }
+
+    /// A number or a count, of whose 64 bits a database keeps 63. What is counted from one, or from the Unix time in seconds,
+    /// never comes near.
+    pub(crate) fn number(number: u64) -> Result<Self, StoreError> {
+        let beyond = || StoreError::fault(format!("the number {number} is beyond 63 bits"));
+        i64::try_from(number).map(Self::from).map_err(|_| beyond())
     }
 
     /// The same value, owned.
@@ -66,6 +74,7 @@ into_value! {
     Option<i64> => |value| Value::Int(value);
     Timestamp => |value| Value::Int(Some(value.unix_millis()));
     Option<Timestamp> => |value| Value::Int(value.map(Timestamp::unix_millis));
+    Option<Reason> => |value| Value::Int(value.map(|reason| i64::from(reason.code())));
     &'a str => |value| Value::Text(Some(Cow::Borrowed(value)));
     &'a String => |value| Value::Text(Some(Cow::Borrowed(value)));
     String => |value| Value::Text(Some(Cow::Owned(value)));
@@ -150,6 +159,24 @@ impl Fields {
         u32::try_from(self.int()?).map_err(|_| self.unexpected("number of that size"))
     }
 
+    /// A number or a count: a whole number without sign.
+    pub fn u64(&mut self) -> Result<u64, StoreError> {
+        self.maybe_u64()?.ok_or_else(|| self.unexpected("number"))
+    }
+
+    /// The same, or NULL.
+    pub fn maybe_u64(&mut self) -> Result<Option<u64>, StoreError> {
+        let number = self.maybe_int()?.map(u64::try_from).transpose();
+        number.map_err(|_| self.unexpected("number that is not negative"))
+    }
+
+    /// The reason of a revocation, by its code (RFC 5280 section 5.3.1), or NULL.
+    pub fn maybe_reason(&mut self) -> Result<Option<Reason>, StoreError> {
+        let Some(code) = self.maybe_int()? else { return Ok(None) };
+        let unknown = || self.corrupt(format!("no revocation reason has the code {code}"));
+        Reason::from_code(code).map(Some).ok_or_else(unknown)
+    }
+
     /// A text.
     pub fn text(&mut self) -> Result<String, StoreError> {
         self.maybe_text()?.ok_or_else(|| self.unexpected("text"))
@@ -206,5 +233,33 @@ impl Fields {
 
     fn parse_text<T: FromStr>(&self, text: &str) -> Result<T, StoreError> {
         text.parse().map_err(|_| self.corrupt(format!("column {} holds `{text:.80}`", self.column)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(cell: Cell) -> Fields {
+        Row(vec![cell]).fields("crl")
+    }
+
+    /// Fails when a damaged row reads as something else, or a number is stored as another one.
+    #[test]
+    fn numbers_and_reasons_come_back_or_are_refused() {
+        let is_corrupt = |error: StoreError| matches!(error, StoreError::Corrupt { table: "crl", .. });
+        for number in [0, 1_790_000_000, i64::MAX.unsigned_abs()] {
+            let Value::Int(Some(stored)) = Value::number(number).unwrap() else { panic!("{number}") };
+            assert_eq!(fields(Cell::Int(stored)).u64(), Ok(number));
+        }
+        assert!(matches!(Value::number(1 << 63), Err(StoreError::Fault { .. })));
+        assert!(is_corrupt(fields(Cell::Int(-1)).u64().unwrap_err()));
+        assert!(is_corrupt(fields(Cell::Int(-1)).maybe_u64().unwrap_err()));
+        assert!(is_corrupt(fields(Cell::Null).u64().unwrap_err()));
+        assert_eq!(fields(Cell::Null).maybe_u64(), Ok(None));
+        assert_eq!(Value::from(Some(Reason::CertificateHold)), Value::Int(Some(6)));
+        assert_eq!(fields(Cell::Int(6)).maybe_reason(), Ok(Some(Reason::CertificateHold)));
+        assert_eq!(fields(Cell::Null).maybe_reason(), Ok(None));
+        assert!(is_corrupt(fields(Cell::Int(7)).maybe_reason().unwrap_err()));
     }
 }

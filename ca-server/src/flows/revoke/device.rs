@@ -11,7 +11,7 @@ use pki_core::device::{Device, DeviceState, EabKeyState, End};
 use pki_core::ids::{CertificateId, DeviceId, DeviceName, JobId};
 use pki_core::revocation::Reason;
 use pki_core::time::Timestamp;
-use store::certificates::selected;
+use store::certificates::many;
 use store::jobs::{self, Job, Lease};
 use store::revocations::denials::{self, Kind};
 use store::{Tx, accounts, audit, devices, eab_keys, orders};
@@ -156,7 +156,7 @@ impl FirstTransaction {
         let ended = self.end_accounts(tx).await?;
         let orders = self.end_orders(tx).await?;
         let keys = self.end_keys(tx).await?;
-        let ids = selected::ids_of_device(tx, id, None, BATCH).await?;
+        let ids = many::ids_of_device(tx, id, None, BATCH).await?;
         let rest = match sweep::next(&ids) {
             Some(after) => {
                 let work = Work::RevokeDevice(id, self.reason);
@@ -244,7 +244,7 @@ async fn finish(
         let (done, next) = ctx
             .store
             .write_held(async move |tx| {
-                let ids = selected::ids_of_device(tx, device, after, BATCH).await?;
+                let ids = many::ids_of_device(tx, device, after, BATCH).await?;
                 Ok::<_, FlowError>((sweep.revoke(tx, &ids).await?, sweep::next(&ids)))
             })
             .await?;

@@ -5,7 +5,7 @@ use pki_core::device::DeviceState;
 use pki_core::ids::{CertificateId, Serial};
 use pki_core::issuance::record::CertificateRecord;
 use pki_core::revocation::{self, Release, Status};
-use store::certificates::selected;
+use store::certificates::many;
 use store::{Tx, audit, certificates, devices};
 
 use super::{Why, write};
@@ -36,7 +36,7 @@ const NAMED: u32 = 5;
 /// The certificates in force that have the key of this one, which is known to others: some of them, and how many they are.
 pub async fn others_of_key(ctx: &Context, record: &CertificateRecord) -> Result<(Vec<Serial>, u64), FlowError> {
     let (key, id, now) = (record.spki_sha256, record.id, ctx.now());
-    ctx.store.look(async move |tx| Ok::<_, FlowError>(selected::others_of_key(tx, &key, id, now, NAMED).await?)).await
+    ctx.store.look(async move |tx| Ok::<_, FlowError>(many::others_of_key(tx, &key, id, now, NAMED).await?)).await
 }
 
 /// Ends the hold of a certificate; false when it is in force anyway.

@@ -9,7 +9,7 @@ use pki_core::issuance::record::{CertificateRecord, Revocation};
 use pki_core::random::Entropy;
 use pki_core::revocation::{Reason, Status, Step, step_of_many};
 use pki_core::time::Timestamp;
-use store::certificates::selected;
+use store::certificates::many;
 use store::{Tx, audit, certificates};
 
 use crate::flows::record::{With, event_at};
@@ -44,7 +44,7 @@ impl Sweep {
     /// Revokes those of these certificates that are not revoked so already; how many. Comes last in its transaction but for
     /// denials (`store::revocations`).
     pub(super) async fn revoke(&self, tx: &mut Tx<'_>, ids: &[CertificateId]) -> Result<usize, FlowError> {
-        let records = selected::hold_many(tx, ids).await?;
+        let records = many::hold_many(tx, ids).await?;
         let mut steps = BTreeMap::<_, Vec<&CertificateRecord>>::new();
         for record in &records {
             let step = step_of_many(&Status::from(&record.state), record.not_after, self.reason, self.now);

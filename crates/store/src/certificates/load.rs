@@ -1,7 +1,6 @@
 //! From rows to records: one total match, which names what does not fit.
 
 use pki_core::issuance::record::{CertificateRecord, CertificateState, Revocation, Source};
-use pki_core::revocation::Reason;
 use pki_core::time::Timestamp;
 
 use crate::certificates::TABLE;
@@ -54,7 +53,7 @@ fn source(fields: &mut Fields) -> Result<Source, StoreError> {
 fn state(fields: &mut Fields) -> Result<CertificateState, StoreError> {
     let word = fields.text()?;
     let (tbs, der) = (fields.maybe_bytes()?, fields.maybe_bytes()?);
-    let (at, reason): (Option<Timestamp>, _) = (fields.maybe_time()?, reason(fields)?);
+    let (at, reason): (Option<Timestamp>, _) = (fields.maybe_time()?, fields.maybe_reason()?);
     match (word.as_str(), tbs, der, at, reason) {
         ("planned", Some(tbs), None, None, None) => Ok(CertificateState::Planned { tbs }),
         ("issued", None, Some(der), None, None) => Ok(CertificateState::Issued { der }),
@@ -69,9 +68,4 @@ fn state(fields: &mut Fields) -> Result<CertificateState, StoreError> {
             crate::with(reason.is_some())
         ))),
     }
-}
-
-pub(super) fn reason(fields: &mut Fields) -> Result<Option<Reason>, StoreError> {
-    let Some(code) = fields.maybe_int()? else { return Ok(None) };
-    Reason::from_code(code).map(Some).ok_or_else(|| fields.corrupt(format!("no revocation reason has the code {code}")))
 }

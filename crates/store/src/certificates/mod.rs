@@ -2,6 +2,7 @@
 
 pub mod holdings;
 mod load;
+pub mod many;
 mod search;
 pub mod selected;
 mod status;
@@ -74,7 +75,7 @@ pub async fn insert(tx: &mut Tx<'_>, certificate: &CertificateRecord) -> Result<
             tbs.into(),
             der.into(),
             revocation.map(|revocation| revocation.at).into(),
-            reason(revocation),
+            revocation.and_then(|revocation| revocation.reason).into(),
             certificate.created_at.into(),
             certificate.version.into(),
         ],
@@ -127,7 +128,7 @@ pub async fn revoke_many(
     let sql = "UPDATE certificate SET state = 'revoked', revoked_at = $3, revocation_reason = $4, version = version + 1 \
                WHERE id = $1 AND version = $2 AND state IN ('issued', 'revoked')";
     for record in records {
-        let values = [Value::text(record.id), record.version.into(), revocation.at.into(), reason(Some(revocation))];
+        let values = [Value::text(record.id), record.version.into(), revocation.at.into(), revocation.reason.into()];
         tx.put((TABLE, record.id), Touch::One, sql, &values).await?;
     }
     let standing = Standing::Revoked(revocation.clone());
@@ -175,8 +176,7 @@ pub async fn count_of_device(
     let values = [Value::text(device), profile.as_str().into(), now.into(), since.into()];
     let Some(row) = tx.row(sql, &values).await? else { return Ok(Held::default()) };
     let mut fields = row.fields(TABLE);
-    let (active, issued) = (fields.int()?, fields.int()?);
-    Ok(Held { active: u64::try_from(active).unwrap_or(0), issued: u64::try_from(issued).unwrap_or(0) })
+    Ok(Held { active: fields.u64()?, issued: fields.u64()? })
 }
 
 /// Issued certificates that end at `from` or later and before `before`, the earliest end first; those behind `after`,
@@ -249,8 +249,4 @@ fn columns(state: &CertificateState) -> Columns<'_> {
         CertificateState::Issued { der } => ("issued", None, Some(der), None),
         CertificateState::Revoked { der, revocation } => ("revoked", None, Some(der), Some(revocation)),
     }
-}
-
-fn reason(revocation: Option<&Revocation>) -> Value<'static> {
-    Value::Int(revocation.and_then(|revocation| revocation.reason).map(|reason| i64::from(reason.code())))
 }

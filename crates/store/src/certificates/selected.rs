@@ -2,18 +2,16 @@
 
 use std::fmt::Write as _;
 
-use pki_core::ids::{CertificateId, DeviceId, DeviceName, ProfileName, Serial, SiteName};
-use pki_core::issuance::record::CertificateRecord;
+use pki_core::ids::{CertificateId, DeviceName, ProfileName, SiteName};
 use pki_core::revocation::Reason;
 use pki_core::revocation::selection::{Condition, Moment, Selection, Side, Test};
 use pki_core::time::Timestamp;
 
-use crate::certificates::load::load;
-use crate::certificates::{TABLE, search, select};
+use crate::certificates::{TABLE, search};
+use crate::dialect;
 use crate::error::StoreError;
 use crate::tx::Tx;
-use crate::value::{Fields, Row, Value};
-use crate::{dialect, sql};
+use crate::value::{Row, Value};
 
 /// The CA's own TLS certificate is no part of any set: without it nobody could ask for a new one.
 const NOT_OWN: &str = "NOT (c.source = 'api' AND c.profile = 'ca-server')";
@@ -122,7 +120,7 @@ impl Where {
             }
             Test::Key(sha256) => format!("c.spki_sha256 = {}", self.put(sha256.to_vec())),
             Test::Reason(None) => "(c.state = 'revoked' AND c.revocation_reason IS NULL)".to_owned(),
-            Test::Reason(Some(reason)) => format!("c.revocation_reason = {}", self.put(u32::from(reason.code()))),
+            Test::Reason(Some(reason)) => format!("c.revocation_reason = {}", self.put(Some(*reason))),
             Test::Time { moment, side, at } => {
                 let column = match moment {
                     Moment::Issued => "c.created_at",
@@ -183,8 +181,8 @@ pub async fn count_by_device(
     let mut rows = Vec::new();
     for row in tx.rows(sql, &all.values).await? {
         let mut fields = row.fields(TABLE);
-        rows.push((fields.maybe_parse()?, whole(&mut fields)?));
-        holders = whole(&mut fields)?;
+        rows.push((fields.maybe_parse()?, fields.u64()?));
+        holders = fields.u64()?;
     }
     Ok((rows, holders))
 }
@@ -233,61 +231,8 @@ pub async fn leaves_any(tx: &mut Tx<'_>, target: &Target<'_>) -> Result<bool, St
     Ok(counted(tx.row(sql, &all.values).await?)? > 0)
 }
 
-/// The certificates in force whose key has this SHA-256, but for one: a few of their serial numbers, the oldest first, and how
-/// many they are.
-pub async fn others_of_key(
-    tx: &mut Tx<'_>,
-    spki_sha256: &[u8; 32],
-    but: CertificateId,
-    now: Timestamp,
-    limit: u32,
-) -> Result<(Vec<Serial>, u64), StoreError> {
-    let sql = "SELECT id, serial, COUNT(*) OVER () FROM certificate \
-               WHERE spki_sha256 = $1 AND id <> $2 AND state <> 'revoked' AND not_after >= $3 ORDER BY id LIMIT $4";
-    let values = [spki_sha256.as_slice().into(), Value::text(but), now.into(), limit.into()];
-    let (mut serials, mut all) = (Vec::new(), 0);
-    for row in tx.rows(sql, &values).await? {
-        let mut fields = row.fields(TABLE);
-        let _: CertificateId = fields.id()?;
-        serials.push(fields.parse()?);
-        all = whole(&mut fields)?;
-    }
-    Ok((serials, all))
-}
-
-/// The certificates of these ids, oldest first; nobody else changes them before the transaction ends.
-pub async fn hold_many(tx: &mut Tx<'_>, ids: &[CertificateId]) -> Result<Vec<CertificateRecord>, StoreError> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    // in one order, so that no two transactions wait for each other
-    let sql = format!(
-        concat!(select!("WHERE id IN"), " ({}) ORDER BY id{}"),
-        sql::repeated("$1", ids.len()),
-        dialect::alone(tx)
-    );
-    let values: Vec<Value<'_>> = sql::padded(ids).map(Value::text).collect();
-    tx.rows(sql, &values).await?.into_iter().map(load).collect()
-}
-
-/// The ids of a device's certificates behind `after`, oldest first.
-pub async fn ids_of_device(
-    tx: &mut Tx<'_>,
-    device: DeviceId,
-    after: Option<CertificateId>,
-    limit: u32,
-) -> Result<Vec<CertificateId>, StoreError> {
-    let sql = "SELECT id FROM certificate WHERE device_id = $1 AND id > $2 ORDER BY id LIMIT $3";
-    let rows = tx.rows(sql, &[Value::text(device), crate::after(after), limit.into()]).await?;
-    rows.into_iter().map(|row| row.fields(TABLE).id()).collect()
-}
-
 fn counted(row: Option<Row>) -> Result<u64, StoreError> {
-    whole(&mut row.ok_or_else(|| StoreError::fault("counting had no answer"))?.fields(TABLE))
-}
-
-fn whole(fields: &mut Fields) -> Result<u64, StoreError> {
-    Ok(u64::try_from(fields.int()?).unwrap_or(0))
+    row.ok_or_else(|| StoreError::fault("counting had no answer"))?.fields(TABLE).u64()
 }
 
 fn load_group(row: Row) -> Result<Group, StoreError> {
@@ -300,5 +245,5 @@ fn load_group(row: Row) -> Result<Group, StoreError> {
         "expired" => Fate::Expired,
         other => return Err(fields.corrupt(format!("no fate is called `{other}`"))),
     };
-    Ok(Group { site, profile, fate, count: whole(&mut fields)? })
+    Ok(Group { site, profile, fate, count: fields.u64()? })
 }

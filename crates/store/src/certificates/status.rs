@@ -4,7 +4,7 @@ use pki_core::ids::{IssuerId, Serial};
 use pki_core::issuance::record::Revocation;
 use pki_core::time::Timestamp;
 
-use crate::certificates::{TABLE, load};
+use crate::certificates::TABLE;
 use crate::error::StoreError;
 use crate::tx::Tx;
 use crate::value::Value;
@@ -30,7 +30,7 @@ pub async fn status(
     let mut fields = row.fields(TABLE);
     let _: pki_core::ids::CertificateId = fields.id()?;
     let state = fields.text()?;
-    let (at, reason) = (fields.maybe_time()?, load::reason(&mut fields)?);
+    let (at, reason) = (fields.maybe_time()?, fields.maybe_reason()?);
     let revocation = match (state.as_str(), at) {
         ("issued", None) => None,
         ("revoked", Some(at)) => Some(Revocation { at, reason }),

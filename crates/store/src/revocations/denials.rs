@@ -5,7 +5,7 @@ use std::fmt;
 use pki_core::time::Timestamp;
 
 use crate::error::StoreError;
-use crate::revocations::{advance, number, stored};
+use crate::revocations::advance;
 use crate::tx::Tx;
 use crate::value::{Fields, Value};
 
@@ -81,7 +81,7 @@ async fn set(
                ON CONFLICT (kind, subject) DO UPDATE SET number = excluded.number, denied = excluded.denied, \
                changed_at = excluded.changed_at";
     let values =
-        [kind.as_str().into(), Value::text(subject), stored(number)?.into(), u32::from(is_denied).into(), at.into()];
+        [kind.as_str().into(), Value::text(subject), Value::number(number)?, u32::from(is_denied).into(), at.into()];
     tx.execute(sql, &values).await?;
     Ok(number)
 }
@@ -89,7 +89,7 @@ async fn set(
 /// From a row of the feed: subject, number, three of certificates, time, whether it is denied.
 pub(super) fn load(kind: &str, mut fields: Fields) -> Result<Denial, StoreError> {
     let subject = fields.id()?;
-    let number = number(&mut fields)?;
+    let number = fields.u64()?;
     let kind = Kind::parse(kind).ok_or_else(|| fields.corrupt(format!("nothing that is denied is called `{kind}`")))?;
     let _issuer = fields.text()?;
     let _serial = fields.maybe_bytes()?;

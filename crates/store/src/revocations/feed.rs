@@ -4,9 +4,9 @@ use pki_core::ids::{IssuerId, Serial};
 
 use crate::error::StoreError;
 use crate::revocations::denials::{self, Denial};
-use crate::revocations::{Entry, TABLE, columns, load_fields, serial_of, stored};
+use crate::revocations::{Entry, TABLE, columns, load_fields, serial_of};
 use crate::tx::Tx;
-use crate::value::Row;
+use crate::value::{Row, Value};
 
 /// One row at the number of its last change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub async fn since(tx: &mut Tx<'_>, number: u64, limit: u32) -> Result<Vec<Event
          SELECT kind, subject, number, '', NULL, 0, '', changed_at, denied, 0, NULL, NULL FROM denial WHERE number > $1 \
          ORDER BY number LIMIT $2"
     );
-    tx.rows(sql, &[stored(number)?.into(), limit.into()]).await?.into_iter().map(load).collect()
+    tx.rows(sql, &[Value::number(number)?, limit.into()]).await?.into_iter().map(load).collect()
 }
 
 /// The certificates that are revoked, by issuer and serial number; those behind `after`. Who knows nothing yet reads them so: a
@@ -68,7 +68,7 @@ pub async fn denials_since(tx: &mut Tx<'_>, number: u64, limit: u32) -> Result<V
         let kind = fields.text()?;
         denials::load(&kind, fields)
     };
-    tx.rows(sql, &[stored(number)?.into(), limit.into()]).await?.into_iter().map(load).collect()
+    tx.rows(sql, &[Value::number(number)?, limit.into()]).await?.into_iter().map(load).collect()
 }
 
 fn load(row: Row) -> Result<Event, StoreError> {

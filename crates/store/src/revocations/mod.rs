@@ -103,8 +103,7 @@ pub(crate) use columns;
 /// Takes `by` new numbers; the last of them. Whoever else wants numbers waits until this transaction ends.
 pub async fn advance(tx: &mut Tx<'_>, by: u64) -> Result<u64, StoreError> {
     let sql = "UPDATE revocation_head SET number = number + $1 WHERE id = 0 RETURNING number";
-    let by = i64::try_from(by).map_err(|_| StoreError::fault("nobody has that many certificates"))?;
-    head_of(tx.row(sql, &[by.into()]).await?)
+    head_of(tx.row(sql, &[Value::number(by)?]).await?)
 }
 
 /// The last number that was given.
@@ -114,7 +113,7 @@ pub async fn head(tx: &mut Tx<'_>) -> Result<u64, StoreError> {
 
 fn head_of(row: Option<Row>) -> Result<u64, StoreError> {
     let lost = || StoreError::corrupt("revocation_head", "0", "the row is missing");
-    number(&mut row.ok_or_else(lost)?.fields("revocation_head"))
+    row.ok_or_else(lost)?.fields("revocation_head").u64()
 }
 
 /// Writes changes down under new numbers, in their order; the last number. Comes last in its transaction.
@@ -151,10 +150,10 @@ async fn upsert(tx: &mut Tx<'_>, changes: &[(u64, &Change)]) -> Result<(), Store
             Value::Bytes(Some(change.serial.padded().to_vec().into())),
             change.shard.into(),
             Value::text(change.certificate),
-            stored(*number)?.into(),
+            Value::number(*number)?,
             state.into(),
             at.into(),
-            Value::Int(reason.map(|reason| i64::from(reason.code()))),
+            reason.into(),
             change.not_after.into(),
         ]);
     }
@@ -212,7 +211,7 @@ pub async fn page(
 
 fn listed(row: Row) -> Result<Listed, StoreError> {
     let mut fields = row.fields(TABLE);
-    let (number, serial, shard) = (number(&mut fields)?, serial_of(&mut fields)?, fields.u32()?);
+    let (number, serial, shard) = (fields.u64()?, serial_of(&mut fields)?, fields.u32()?);
     Ok(Listed { number, serial, shard, standing: standing(&mut fields)?, not_after: fields.time()? })
 }
 
@@ -231,7 +230,7 @@ pub async fn listed_of(tx: &mut Tx<'_>, issuer: IssuerId, serials: &[Serial]) ->
 /// The shards of an issuer in which something changed after `number`; none where nothing did.
 pub async fn shards_since(tx: &mut Tx<'_>, issuer: IssuerId, number: u64) -> Result<Vec<u32>, StoreError> {
     let sql = "SELECT DISTINCT shard FROM revocation WHERE number > $2 AND issuer_id = $1 ORDER BY shard";
-    let rows = tx.rows(sql, &[Value::text(issuer), stored(number)?.into()]).await?;
+    let rows = tx.rows(sql, &[Value::text(issuer), Value::number(number)?]).await?;
     rows.into_iter().map(|row| row.fields(TABLE).u32()).collect()
 }
 
@@ -249,11 +248,11 @@ pub struct Waiting {
 pub async fn waiting_since(tx: &mut Tx<'_>, issuer: IssuerId, number: u64) -> Result<Waiting, StoreError> {
     let sql = "SELECT COUNT(*), MIN(CASE WHEN first_crl IS NULL THEN revoked_at END) FROM revocation \
                WHERE number > $2 AND issuer_id = $1";
-    let Some(row) = tx.row(sql, &[Value::text(issuer), stored(number)?.into()]).await? else {
+    let Some(row) = tx.row(sql, &[Value::text(issuer), Value::number(number)?]).await? else {
         return Ok(Waiting::default());
     };
     let mut fields = row.fields(TABLE);
-    Ok(Waiting { count: self::number(&mut fields)?, oldest: fields.maybe_time()? })
+    Ok(Waiting { count: fields.u64()?, oldest: fields.maybe_time()? })
 }
 
 /// Remembers the complete list on which those first stand that changed after `from` and up to `to`.
@@ -266,7 +265,7 @@ pub async fn mark_first(
     let sql = "UPDATE revocation SET first_crl = $4, first_crl_at = $5 \
                WHERE number > $2 AND number <= $3 AND issuer_id = $1 AND first_crl IS NULL AND state = 'revoked'";
     let values =
-        [Value::text(issuer), stored(from)?.into(), stored(to)?.into(), stored(crl.number)?.into(), crl.at.into()];
+        [Value::text(issuer), Value::number(from)?, Value::number(to)?, Value::number(crl.number)?, crl.at.into()];
     tx.execute(sql, &values).await
 }
 
@@ -277,21 +276,13 @@ fn state(standing: &Standing) -> (&'static str, Timestamp, Option<Reason>) {
     }
 }
 
-fn stored(number: u64) -> Result<i64, StoreError> {
-    i64::try_from(number).map_err(|_| StoreError::fault(format!("the number {number} is beyond 63 bits")))
-}
-
-fn number(fields: &mut Fields) -> Result<u64, StoreError> {
-    u64::try_from(fields.int()?).map_err(|_| fields.corrupt("its number is negative"))
-}
-
 fn load(row: Row) -> Result<Entry, StoreError> {
     load_fields(&mut row.fields(TABLE))
 }
 
 fn load_fields(fields: &mut Fields) -> Result<Entry, StoreError> {
     let certificate = fields.id()?;
-    let number = number(fields)?;
+    let number = fields.u64()?;
     let issuer = fields.parse()?;
     let serial = serial_of(fields)?;
     let shard = fields.u32()?;
@@ -302,9 +293,8 @@ fn load_fields(fields: &mut Fields) -> Result<Entry, StoreError> {
 }
 
 fn first_crl(fields: &mut Fields) -> Result<Option<FirstCrl>, StoreError> {
-    let (Some(number), Some(at)) = (fields.maybe_int()?, fields.maybe_time()?) else { return Ok(None) };
-    let number = u64::try_from(number).map_err(|_| fields.corrupt("the number of its list is negative"))?;
-    Ok(Some(FirstCrl { number, at }))
+    let (number, at) = (fields.maybe_u64()?, fields.maybe_time()?);
+    Ok(number.zip(at).map(|(number, at)| FirstCrl { number, at }))
 }
 
 fn serial_of(fields: &mut Fields) -> Result<Serial, StoreError> {
@@ -313,9 +303,7 @@ fn serial_of(fields: &mut Fields) -> Result<Serial, StoreError> {
 }
 
 fn standing(fields: &mut Fields) -> Result<Standing, StoreError> {
-    let (word, at, code) = (fields.text()?, fields.time()?, fields.maybe_int()?);
-    let unknown = |code| fields.corrupt(format!("no revocation reason has the code {code}"));
-    let reason = code.map(|code| Reason::from_code(code).ok_or_else(|| unknown(code))).transpose()?;
+    let (word, at, reason) = (fields.text()?, fields.time()?, fields.maybe_reason()?);
     match word.as_str() {
         "revoked" => Ok(Standing::Revoked(Revocation { at, reason })),
         "released" => Ok(Standing::Released(at)),

@@ -8,7 +8,7 @@ use pki_core::x509::name::Identifier;
 
 use crate::certificates::selected;
 use crate::error::StoreError;
-use crate::revocations::{FirstCrl, Standing, TABLE, first_crl, number, standing, stored};
+use crate::revocations::{FirstCrl, Standing, TABLE, first_crl, standing};
 use crate::text;
 use crate::tx::Tx;
 use crate::value::{Row, Value};
@@ -43,7 +43,7 @@ pub struct Reported {
 /// The certificates of a selection that are revoked, by the number of their last change; those behind `after`.
 pub async fn list(tx: &mut Tx<'_>, selection: &Selection, after: u64, limit: u32) -> Result<Vec<Reported>, StoreError> {
     let (conditions, mut values) = selected::conditions(tx, selection);
-    values.extend([Value::from(stored(after)?), limit.into()]);
+    values.extend([Value::number(after)?, limit.into()]);
     let (after, limit) = (values.len() - 1, values.len());
     let sql = format!(
         "SELECT r.certificate_id, r.number, r.issuer_id, c.serial, r.state, r.revoked_at, r.reason, r.first_crl, \
@@ -57,7 +57,7 @@ pub async fn list(tx: &mut Tx<'_>, selection: &Selection, after: u64, limit: u32
 fn load(row: Row) -> Result<Option<Reported>, StoreError> {
     let mut fields = row.fields(TABLE);
     let certificate = fields.id()?;
-    let number = number(&mut fields)?;
+    let number = fields.u64()?;
     let (issuer, serial) = (fields.parse()?, fields.parse()?);
     let Standing::Revoked(revocation) = standing(&mut fields)? else { return Ok(None) };
     let first_crl = first_crl(&mut fields)?;

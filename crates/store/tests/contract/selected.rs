@@ -7,6 +7,7 @@ use pki_core::ids::{CertificateId, DeviceName};
 use pki_core::issuance::record::{CertificateRecord, CertificateState, Revocation};
 use pki_core::revocation::Reason;
 use pki_core::revocation::selection::Selection;
+use store::certificates::many;
 use store::certificates::selected::{self, Fate, Target};
 use store::revocations::report;
 use store::{Store, certificates, devices};
@@ -137,14 +138,14 @@ async fn the_others_of_a_key_are_found(store: &Store) {
     let a = stock.records["a.line3.test"].id;
     let serial = |name: &str| stock.records[name].serial.clone();
     let others =
-        async |limit| read(store, async move |tx| selected::others_of_key(tx, &KEY, a, at(NOW), limit).await).await;
+        async |limit| read(store, async move |tx| many::others_of_key(tx, &KEY, a, at(NOW), limit).await).await;
     let mut expected = vec![serial("xline3.test"), serial("planned.test")];
     let (mut all, count) = others(9).await;
     all.sort();
     expected.sort();
     assert_eq!((all, count), (expected, 2));
     assert_eq!(others(1).await.1, 2, "the number does not depend on how many are named");
-    let nobody = read(store, async move |tx| selected::others_of_key(tx, &[1; 32], a, at(NOW), 9).await).await;
+    let nobody = read(store, async move |tx| many::others_of_key(tx, &[1; 32], a, at(NOW), 9).await).await;
     assert_eq!(nobody, (vec![], 0));
 }
 
@@ -200,7 +201,7 @@ async fn what_is_revoked_is_reported(store: &Store) {
     let ids = vec![stock.records["a.line3.test"].id, stock.records["b.line3.test"].id];
     let revocation = Revocation { at: at(40), reason: None };
     let many = store.write_held(async move |tx| {
-        let held = selected::hold_many(tx, &ids).await?;
+        let held = many::hold_many(tx, &ids).await?;
         certificates::revoke_many(tx, &held.iter().collect::<Vec<_>>(), &revocation).await
     });
     assert_eq!(many.await, Ok(4));
