@@ -8,7 +8,7 @@ use pki_core::issuance::seal::seal;
 use pki_core::random::Entropy;
 use pki_core::time::Timestamp;
 use pki_core::x509::certificate::{Certificate, NameConstraints};
-use pki_core::x509::crl::{self, Crl, CrlEntry, CrlPlan, CrlScope};
+use pki_core::x509::crl::{self, Crl, CrlEntry, CrlHead, CrlKind, CrlScope};
 use pki_core::x509::key::PublicKey;
 use signer::{FileSigner, KeyId, Purpose, Signer};
 
@@ -111,16 +111,16 @@ pub(super) async fn sign_crl(
 ) -> Result<Crl, CeremonyError> {
     let this_update = now.whole_seconds();
     let seconds = u64::try_from(this_update.unix_seconds()).unwrap_or(0);
-    let plan = CrlPlan {
+    let head = CrlHead {
         issuer: root,
         number: last_number.map_or(seconds, |last| seconds.max(last.saturating_add(1))),
         this_update,
         next_update: (this_update + ROOT_CRL_LIFE).min(root.not_after().max(this_update + DAY)),
         scope: CrlScope::Complete,
-        entries,
+        kind: CrlKind::Full { freshest: Vec::new() },
     };
-    let algorithm = plan.signature_algorithm();
-    let tbs = plan.tbs()?;
+    let algorithm = head.signature_algorithm();
+    let tbs = head.tbs(entries)?;
     let signature = signer.sign(&KeyId::root(), Purpose::Crl, algorithm, tbs.tbs()).await?;
     Ok(crl::seal(tbs, &signature)?)
 }

@@ -9,7 +9,7 @@ use crate::policy::profile::{ExtendedKeyUsage, KeyRules, Profile};
 use crate::policy::testing;
 use crate::random::SystemEntropy;
 use crate::revocation::Reason;
-use crate::x509::crl::{self, Crl, CrlEntry, CrlPlan, CrlScope};
+use crate::x509::crl::{self, Crl, CrlEntry, CrlHead, CrlKind, CrlScope};
 use crate::x509::name::Identifier;
 use crate::x509::pem;
 use crate::x509::testing::{DAY, TestCa, TestKey, file, names, now, serial};
@@ -367,8 +367,9 @@ fn openssl_and_webpki_find_a_revoked_leaf_in_its_shard() {
 }
 
 fn crl_of(issuer: &Certificate, key: &TestKey, scope: CrlScope, entries: Vec<CrlEntry>) -> Crl {
-    let plan = CrlPlan { issuer, number: 1, this_update: now() - DAY, next_update: now() + DAY, scope, entries };
-    let tbs = plan.tbs().unwrap();
+    let kind = CrlKind::Full { freshest: Vec::new() };
+    let head = CrlHead { issuer, number: 1, this_update: now() - DAY, next_update: now() + DAY, scope, kind };
+    let tbs = head.tbs(entries).unwrap();
     let signature = key.sign(tbs.tbs());
     crl::seal(tbs, &signature).unwrap()
 }

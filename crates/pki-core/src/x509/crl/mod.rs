@@ -1,6 +1,6 @@
 //! Certificate revocation lists (RFC 5280 section 5): planned, sealed, read back.
 //!
-//! [`CrlHead::begin`] takes entries one by one and gives the bytes to be signed, [`CrlPlan::tbs`] does so for a few;
+//! [`CrlHead::begin`] takes entries one by one and gives the bytes to be signed, [`CrlHead::tbs`] does so for a few;
 //! [`seal`] puts the signature to them and checks the result with two parsers, as with certificates; `read` is the reader.
 
 mod read;
@@ -10,8 +10,7 @@ mod write;
 use crate::ids::Serial;
 use crate::revocation::Reason;
 use crate::time::Timestamp;
-use crate::x509::certificate::Certificate;
-use crate::x509::key::{KeyError, SignatureAlgorithm};
+use crate::x509::key::KeyError;
 
 pub use read::{Crl, RawEntries, RawEntry};
 pub use seal::seal;
@@ -19,23 +18,6 @@ pub use write::{CrlHead, CrlTbs, CrlWriter, Mark};
 
 /// More octets than a list of five million certificates has.
 pub const MAX_CRL: usize = 255 * 1024 * 1024;
-
-/// A list to be signed.
-#[derive(Debug, Clone)]
-pub struct CrlPlan<'a> {
-    /// The CA whose certificates it is about, and whose key signs it.
-    pub issuer: &'a Certificate,
-    /// Greater than that of every earlier list of this scope.
-    pub number: u64,
-    /// When it is made.
-    pub this_update: Timestamp,
-    /// When there will be a newer one at the latest.
-    pub next_update: Timestamp,
-    /// Which certificates it is about.
-    pub scope: CrlScope,
-    /// The revoked ones, in any order.
-    pub entries: Vec<CrlEntry>,
-}
 
 /// Which certificates a list is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,27 +85,6 @@ pub enum CrlError {
 impl From<der::Error> for CrlError {
     fn from(error: der::Error) -> Self {
         Self::Encoding(error)
-    }
-}
-
-impl CrlPlan<'_> {
-    /// What it is to be signed with.
-    pub fn signature_algorithm(&self) -> SignatureAlgorithm {
-        SignatureAlgorithm::for_issuer(self.issuer.public_key().algorithm())
-    }
-
-    /// What is to be signed. Entries are sorted by serial number, so that lists can be compared (CRL-5).
-    pub fn tbs(&self) -> Result<CrlTbs, CrlError> {
-        let Self { issuer, number, this_update, next_update, scope, entries } = self.clone();
-        let kind = CrlKind::Full { freshest: Vec::new() };
-        let head = CrlHead { issuer, number, this_update, next_update, scope, kind };
-        let mut sorted: Vec<&CrlEntry> = entries.iter().collect();
-        sorted.sort_by_key(|entry| &entry.serial);
-        let mut writer = head.begin(sorted.len())?;
-        for entry in sorted {
-            writer.push(&entry.serial, entry.at, Mark::Revoked(entry.reason))?;
-        }
-        writer.finish()
     }
 }
 

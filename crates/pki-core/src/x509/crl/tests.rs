@@ -3,6 +3,7 @@ use std::time::Duration;
 use x509_parser::prelude::{CertificateRevocationList, FromDer};
 
 use super::*;
+use crate::x509::certificate::Certificate;
 use crate::x509::encoding;
 use crate::x509::pem;
 use crate::x509::testing::{DAY, TestCa, TestKey, file, now, serial};
@@ -13,23 +14,22 @@ fn test_ca() -> TestCa {
     TestCa::new(TestKey::fresh(), TestKey::fresh_p384(), None)
 }
 
-fn plan<'a>(ca: &'a TestCa, scope: CrlScope, entries: Vec<CrlEntry>) -> CrlPlan<'a> {
-    CrlPlan {
-        issuer: &ca.certificate,
-        number: 1_790_000_000,
-        this_update: now(),
-        next_update: now() + 30 * DAY,
-        scope,
-        entries,
-    }
+/// The head of a list.
+fn head(ca: &TestCa, scope: CrlScope, kind: CrlKind) -> CrlHead<'_> {
+    let (this_update, next_update) = (now(), now() + 30 * DAY);
+    CrlHead { issuer: &ca.certificate, number: 1_790_000_000, this_update, next_update, scope, kind }
+}
+
+fn full() -> CrlKind {
+    CrlKind::Full { freshest: Vec::new() }
 }
 
 fn entry(serial: &str, reason: Option<Reason>) -> CrlEntry {
     CrlEntry { serial: serial.parse().unwrap(), at: now() - Duration::from_secs(60), reason }
 }
 
-fn sealed(ca: &TestCa, plan: &CrlPlan<'_>) -> Crl {
-    let tbs = plan.tbs().unwrap();
+fn sealed(ca: &TestCa, scope: CrlScope, entries: Vec<CrlEntry>) -> Crl {
+    let tbs = head(ca, scope, full()).tbs(entries).unwrap();
     let signature = ca.key.sign(tbs.tbs());
     seal(tbs, &signature).unwrap()
 }
@@ -47,7 +47,7 @@ fn crl_5_entries_are_sorted_and_say_no_empty_reasons() {
         entry("80", None),
         entry("01ff", Some(Reason::CertificateHold)),
     ];
-    let crl = sealed(&ca, &plan(&ca, CrlScope::Complete, entries));
+    let crl = sealed(&ca, CrlScope::Complete, entries);
     let read = crl.entries().unwrap();
     let told: Vec<_> = read.iter().map(|entry| (entry.serial.to_string(), entry.reason)).collect();
     let expected =
@@ -57,19 +57,19 @@ fn crl_5_entries_are_sorted_and_say_no_empty_reasons() {
     assert_eq!(crl.entry_count(), 4);
 
     let twice = vec![entry("7f", None), entry("007f", None)];
-    assert!(matches!(plan(&ca, CrlScope::Complete, twice).tbs(), Err(CrlError::Plan(_))));
+    assert!(matches!(head(&ca, CrlScope::Complete, full()).tbs(twice), Err(CrlError::Plan(_))));
 }
 
 #[test]
 fn crl_1_an_empty_list_is_left_out() {
     let ca = test_ca();
-    let crl = sealed(&ca, &plan(&ca, shard(), Vec::new()));
+    let crl = sealed(&ca, shard(), Vec::new());
     assert_eq!((crl.entry_count(), crl.number()), (0, 1_790_000_000));
     assert_eq!((crl.this_update(), crl.next_update()), (now(), now() + 30 * DAY));
     assert_eq!(crl.issuer_der(), ca.certificate.subject_der());
     let (_, theirs) = CertificateRevocationList::from_der(crl.der()).unwrap();
     assert_eq!(theirs.iter_revoked_certificates().count(), 0);
-    let tbs = plan(&ca, shard(), Vec::new()).tbs().unwrap();
+    let tbs = head(&ca, shard(), full()).tbs(Vec::new()).unwrap();
     let mut parts: Vec<Vec<u8>> = encoding::whole_sequence(tbs.tbs(), |reader| -> der::Result<_> {
         use der::Reader;
         let mut parts = Vec::new();
@@ -93,7 +93,7 @@ fn crl_2_the_authority_key_is_the_issuers_own_identifier() {
     use x509_parser::extensions::ParsedExtension;
     let ca = test_ca();
     assert_ne!(ca.certificate.subject_key_identifier(), ca.certificate.authority_key_identifier());
-    let crl = sealed(&ca, &plan(&ca, shard(), Vec::new()));
+    let crl = sealed(&ca, shard(), Vec::new());
     let (_, theirs) = CertificateRevocationList::from_der(crl.der()).unwrap();
     let critical: Vec<_> = theirs.extensions().iter().map(|ext| (ext.oid.to_id_string(), ext.critical)).collect();
     assert_eq!(critical, [("2.5.29.35".into(), false), ("2.5.29.20".into(), false), ("2.5.29.28".into(), true)]);
@@ -107,26 +107,27 @@ fn crl_2_the_authority_key_is_the_issuers_own_identifier() {
 fn crl_3_and_4_scopes_read_back() {
     let ca = test_ca();
     for scope in [CrlScope::Complete, shard(), CrlScope::CaOnly] {
-        let crl = sealed(&ca, &plan(&ca, scope.clone(), vec![entry("7f", None)]));
+        let crl = sealed(&ca, scope.clone(), vec![entry("7f", None)]);
         assert_eq!(crl.scope(), &scope);
         assert_eq!(Crl::parse(crl.der()).unwrap(), crl);
     }
     let https = CrlScope::Shard { urls: vec![SHARD.to_owned(), "https://ca.site.test/x.crl".into()] };
-    assert!(matches!(plan(&ca, https, Vec::new()).tbs(), Err(CrlError::Plan(_))));
+    assert!(matches!(head(&ca, https, full()).tbs(Vec::new()), Err(CrlError::Plan(_))));
 }
 
 #[test]
 fn plans_that_make_no_sense_are_refused() {
     let ca = test_ca();
-    let good = plan(&ca, CrlScope::Complete, Vec::new());
-    assert!(CrlPlan { number: 0, ..good.clone() }.tbs().is_err());
-    assert!(CrlPlan { next_update: now(), ..good.clone() }.tbs().is_err());
-    assert!(CrlPlan { number: u64::MAX, ..good.clone() }.tbs().is_ok());
+    let good = head(&ca, CrlScope::Complete, full());
+    let tbs = |head: CrlHead<'_>| head.tbs(Vec::new());
+    assert!(tbs(CrlHead { number: 0, ..good.clone() }).is_err());
+    assert!(tbs(CrlHead { next_update: now(), ..good.clone() }).is_err());
+    assert!(tbs(CrlHead { number: u64::MAX, ..good.clone() }).is_ok());
     let other = TestCa::new(TestKey::fresh(), TestKey::fresh_p384(), None);
-    let tbs = good.tbs().unwrap();
-    let signature = other.key.sign(tbs.tbs());
-    assert!(matches!(seal(tbs, &signature), Err(CrlError::Signature(_))));
-    let of_root = CrlPlan { issuer: &ca.root, ..good.clone() }.tbs().unwrap();
+    let of_root = tbs(CrlHead { issuer: &ca.root, ..good.clone() }).unwrap();
+    let good = tbs(good).unwrap();
+    let signature = other.key.sign(good.tbs());
+    assert!(matches!(seal(good, &signature), Err(CrlError::Signature(_))));
     let signature = ca.key.sign(of_root.tbs());
     assert!(seal(of_root, &signature).is_err(), "another issuer");
 }
@@ -135,7 +136,7 @@ fn plans_that_make_no_sense_are_refused() {
 fn no_changed_byte_makes_a_panic_or_a_list_that_verifies() {
     let ca = test_ca();
     let entries = vec![entry("7f", Some(Reason::Superseded)), entry("80", None)];
-    let der = sealed(&ca, &plan(&ca, shard(), entries)).der().to_vec();
+    let der = sealed(&ca, shard(), entries).der().to_vec();
     for index in 0..der.len() {
         let mut damaged = der.clone();
         damaged[index] ^= 1;
@@ -170,9 +171,7 @@ fn openssl_believes_every_scope() {
         [(CrlScope::Complete, false), (CrlScope::CaOnly, false), (CrlScope::Complete, true), (CrlScope::CaOnly, true)]
     {
         let entries = if revoked { vec![entry(&ca.certificate.serial().to_string(), None)] } else { Vec::new() };
-        let mut plan = plan(&ca, scope.clone(), entries);
-        plan.issuer = &ca.root;
-        let tbs = plan.tbs().unwrap();
+        let tbs = CrlHead { issuer: &ca.root, ..head(&ca, scope.clone(), full()) }.tbs(entries).unwrap();
         let signature = ca.root_key.sign(tbs.tbs());
         let crl = seal(tbs, &signature).unwrap();
         write("root.crl", pem::encode(pem::CRL, crl.der()));
@@ -190,30 +189,19 @@ fn lists_of_imported_cas_carry_their_names_and_identifiers() {
     {
         let issuer = Certificate::parse(&file(&format!("ca/{name}.der"))).unwrap();
         let key = TestKey::load(key);
-        let plan = CrlPlan {
+        let head = CrlHead {
             issuer: &issuer,
             number: 1,
             this_update: now(),
             next_update: now() + DAY,
             scope: CrlScope::Complete,
-            entries: vec![entry("7f", None)],
+            kind: full(),
         };
-        let tbs = plan.tbs().unwrap();
+        let tbs = head.tbs(vec![entry("7f", None)]).unwrap();
         let signature = key.sign(tbs.tbs());
         let crl = seal(tbs, &signature).unwrap();
         assert_eq!(crl.issuer_der(), issuer.subject_der(), "{name}");
     }
-}
-
-/// The head of a list that is written entry by entry.
-fn head(ca: &TestCa, scope: CrlScope, kind: CrlKind) -> CrlHead<'_> {
-    let plan = plan(ca, scope, Vec::new());
-    let CrlPlan { issuer, number, this_update, next_update, scope, .. } = plan;
-    CrlHead { issuer, number, this_update, next_update, scope, kind }
-}
-
-fn full() -> CrlKind {
-    CrlKind::Full { freshest: Vec::new() }
 }
 
 /// Lists of any length come out as x509-cert encodes them, octet by octet: headers of one to four octets of length.
@@ -329,7 +317,7 @@ fn crl_12_what_stands_on_one_list_only_is_told() {
     let ca = test_ca();
     let list = |serials: &[&str]| {
         let entries = serials.iter().map(|serial| entry(serial, None)).collect();
-        sealed(&ca, &plan(&ca, CrlScope::Complete, entries))
+        sealed(&ca, CrlScope::Complete, entries)
     };
     let all = ["7f", "80", "01ff", "0200", "010000"];
     for (before, after, gone) in [
@@ -352,6 +340,6 @@ fn crl_12_what_stands_on_one_list_only_is_told() {
 fn crl_3_a_shard_has_every_address_that_leaves_carry() {
     let ca = test_ca();
     let scope = CrlScope::Shard { urls: vec![SHARD.to_owned(), "http://old.site.test/crl/x/7.crl".to_owned()] };
-    assert_eq!(sealed(&ca, &plan(&ca, scope.clone(), Vec::new())).scope(), &scope);
-    assert!(plan(&ca, CrlScope::Shard { urls: Vec::new() }, Vec::new()).tbs().is_err());
+    assert_eq!(sealed(&ca, scope.clone(), Vec::new()).scope(), &scope);
+    assert!(head(&ca, CrlScope::Shard { urls: Vec::new() }, full()).tbs(Vec::new()).is_err());
 }

@@ -15,7 +15,7 @@ use crate::ids::{Serial, by_number};
 use crate::revocation::Reason;
 use crate::time::Timestamp;
 use crate::x509::certificate::Certificate;
-use crate::x509::crl::{CrlError, CrlKind, CrlScope, MAX_CRL};
+use crate::x509::crl::{CrlEntry, CrlError, CrlKind, CrlScope, MAX_CRL};
 use crate::x509::encoding;
 use crate::x509::key::SignatureAlgorithm;
 
@@ -94,6 +94,16 @@ impl CrlHead<'_> {
             last: Vec::new(),
             count: 0,
         })
+    }
+
+    /// A list of a few, in any order.
+    pub fn tbs(self, mut entries: Vec<CrlEntry>) -> Result<CrlTbs, CrlError> {
+        entries.sort_by(|one, other| one.serial.cmp(&other.serial));
+        let mut writer = self.begin(entries.len())?;
+        for entry in entries {
+            writer.push(&entry.serial, entry.at, Mark::Revoked(entry.reason))?;
+        }
+        writer.finish()
     }
 
     fn check(&self) -> Result<(), CrlError> {
