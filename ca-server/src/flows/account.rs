@@ -10,7 +10,7 @@ use pki_core::audit::AuditEvent;
 use pki_core::device::{Device, DeviceState, EabKey, EabKeyState};
 use pki_core::ids::{AccountId, EabKeyId, SiteName};
 use pki_core::revocation::denied::Subject;
-use store::revocations::denials::{self, Kind};
+use store::revocations::denials;
 use store::{Tx, accounts, audit, devices, eab_keys};
 
 use super::authenticate::{AccountRequest, KeyRequest};
@@ -213,7 +213,7 @@ async fn insert(
             }
             audit::append(tx, &registered).await?;
             for account in &retired {
-                denials::deny(tx, Kind::Account, account, row.created_at).await?;
+                denials::deny(tx, &Subject::Account(*account), row.created_at).await?;
             }
             Ok::<_, FlowError>(!retired.is_empty())
         })
@@ -266,7 +266,7 @@ pub async fn update(ctx: &Context, request: &AccountRequest, change: Update) -> 
             accounts::update(tx, &row).await?;
             audit::append(tx, &changed).await?;
             if ends {
-                denials::deny(tx, Kind::Account, row.id, now).await?;
+                denials::deny(tx, &Subject::Account(row.id), now).await?;
             }
             Ok::<_, FlowError>(())
         })

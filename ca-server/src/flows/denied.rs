@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use pki_core::acme::problem::{Problem, ProblemKind};
 use pki_core::revocation::denied::{Change, DeniedSet, Subject};
-use store::revocations::denials::{Denial, Kind};
-use store::revocations::{self, Event, Standing};
+use store::revocations::denials::Denial;
+use store::revocations::{self, Entry, Event, Standing};
 use store::{Store, StoreError, Tx};
 use tokio::time::Instant;
 
@@ -110,7 +110,7 @@ impl Denied {
             } else {
                 store.pass(async move |tx| Ok::<_, StoreError>(revocations::since(tx, from, PAGE).await?)).await?
             };
-            self.take_in(&events, head)?;
+            self.take_in(events, head);
         }
         *self.current_at.lock().unwrap_or_else(PoisonError::into_inner) = begun;
         let set = self.set.read().unwrap_or_else(PoisonError::into_inner);
@@ -124,8 +124,8 @@ impl Denied {
         self.each_listener(|listener| listener.forget());
     }
 
-    fn take_in(&self, events: &[Event], head: u64) -> Result<(), FlowError> {
-        let changes = events.iter().map(change).collect::<Result<Vec<_>, _>>()?;
+    fn take_in(&self, events: Vec<Event>, head: u64) {
+        let changes: Vec<Change> = events.into_iter().map(change).collect();
         {
             let mut set = self.set.write().unwrap_or_else(PoisonError::into_inner);
             changes.iter().for_each(|change| set.apply(change));
@@ -135,7 +135,6 @@ impl Denied {
             }
         }
         self.each_listener(|listener| listener.heard(&changes));
-        Ok(())
     }
 
     fn each_listener(&self, tell: impl Fn(&dyn Listener)) {
@@ -153,7 +152,7 @@ async fn whole(tx: &mut Tx<'_>) -> Result<DeniedSet, FlowError> {
             break;
         }
         for denial in page {
-            set.apply(&Change { number: denial.number, subject: subject(&denial)?, denied: denial.is_denied });
+            set.apply(&denied(denial));
         }
     }
     let mut after = None;
@@ -167,29 +166,18 @@ async fn whole(tx: &mut Tx<'_>) -> Result<DeniedSet, FlowError> {
     Ok(set)
 }
 
-fn change(event: &Event) -> Result<Change, FlowError> {
+fn change(event: Event) -> Change {
     match event {
-        Event::Certificate(entry) => {
-            let certificate = &entry.change;
-            let subject = Subject::Certificate(certificate.issuer, certificate.serial.clone());
-            let denied = matches!(certificate.standing, Standing::Revoked(_));
-            Ok(Change { number: entry.number, subject, denied })
+        Event::Certificate(Entry { number, change, .. }) => {
+            let denied = matches!(change.standing, Standing::Revoked(_));
+            Change { number, subject: Subject::Certificate(change.issuer, change.serial), denied }
         }
-        Event::Denial(denial) => {
-            Ok(Change { number: denial.number, subject: subject(denial)?, denied: denial.is_denied })
-        }
+        Event::Denial(denial) => denied(denial),
     }
 }
 
-fn subject(denial: &Denial) -> Result<Subject, FlowError> {
-    let bad = |error: pki_core::ids::BadId| FlowError::Internal(format!("denial {}: {error}", denial.number));
-    Ok(match denial.kind {
-        Kind::Account => Subject::Account(denial.subject.parse().map_err(bad)?),
-        Kind::Device => Subject::Device(denial.subject.parse().map_err(bad)?),
-        Kind::Site => Subject::Site(denial.subject.parse().map_err(bad)?),
-        Kind::ApiKey => Subject::ApiKey(denial.subject.clone()),
-        Kind::Session => Subject::Session(denial.subject.clone()),
-    })
+fn denied(Denial { subject, number, is_denied, .. }: Denial) -> Change {
+    Change { number, subject, denied: is_denied }
 }
 
 /// After a commit of this process: what it has changed is in force here before anybody is answered. When that can not be
@@ -227,9 +215,9 @@ mod tests {
         let at = Timestamp::from_unix_seconds(0);
         let write = store.write(async move |tx| {
             for key in keys.clone() {
-                denials::deny(tx, Kind::ApiKey, key, at).await?;
+                denials::deny(tx, &Subject::ApiKey(key.to_string()), at).await?;
             }
-            denials::allow(tx, Kind::ApiKey, 7, at).await
+            denials::allow(tx, &Subject::ApiKey("7".to_owned()), at).await
         });
         write.await.unwrap();
     }

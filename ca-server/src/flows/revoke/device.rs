@@ -13,7 +13,7 @@ use pki_core::revocation::Reason;
 use pki_core::time::Timestamp;
 use store::certificates::many;
 use store::jobs::{self, Job, Lease};
-use store::revocations::denials::{self, Kind};
+use store::revocations::denials::{self, Subject};
 use store::{Tx, accounts, audit, devices, eab_keys, orders};
 
 use super::Why;
@@ -169,10 +169,10 @@ impl FirstTransaction {
         }
         let certificates = self.sweep.revoke(tx, &ids).await?;
         for account in &ended {
-            denials::deny(tx, Kind::Account, account.id, self.now).await?;
+            denials::deny(tx, &Subject::Account(account.id), self.now).await?;
         }
         if self.state.is_some() {
-            denials::deny(tx, Kind::Device, id, self.now).await?;
+            denials::deny(tx, &Subject::Device(id), self.now).await?;
         }
         let changed = self.state.is_some() || certificates + orders + keys + ended.len() > 0;
         Ok((TakenOut { changed, certificates, accounts: ended.len(), orders, goes_on: false }, rest))

@@ -182,7 +182,7 @@ pub struct RunView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RevocationView {
-    /// The number of its last change: gap-free among all changes.
+    /// The number of its last change: what changes later has a greater one.
     pub number: u64,
     /// Its serial number.
     pub serial: String,

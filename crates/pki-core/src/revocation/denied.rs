@@ -20,14 +20,14 @@ pub enum Subject {
     Site(SiteName),
     /// A key of the JSON API, by its id.
     ApiKey(String),
-    /// A session of an administrator, by its id.
+    /// The sessions of an administrator, by the actor that audit events name: `uid:1000` on the local socket.
     Session(String),
 }
 
 /// That a subject is denied from a number on, or is not any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// The number of the change: gap-free and rising.
+    /// The number of the change. Numbers rise; that of a subject that changed again later is passed over.
     pub number: u64,
     /// Whom it concerns.
     pub subject: Subject,

@@ -108,7 +108,7 @@ pub enum SelectionError {
     #[error("no condition is given; write `all` when every certificate is meant")]
     Empty,
     /// More than anybody writes.
-    #[error("the conditions are longer than {MAX_TEXT} characters or more than {MAX_CONDITIONS}")]
+    #[error("the conditions are longer than {MAX_TEXT} octets or more than {MAX_CONDITIONS}")]
     TooLong,
     /// No end of a quotation.
     #[error("a quote is opened and not closed")]

@@ -61,22 +61,25 @@ pub async fn revoked(
 
 /// Everything beside certificates that is or was denied, in the order of the numbers; what changed after `number`.
 pub async fn denials_since(tx: &mut Tx<'_>, number: u64, limit: u32) -> Result<Vec<Denial>, StoreError> {
-    let sql = "SELECT kind, subject, number, '', NULL, 0, '', changed_at, denied FROM denial WHERE number > $1 \
-               ORDER BY number LIMIT $2";
+    let sql = "SELECT subject, kind, number, changed_at, denied FROM denial WHERE number > $1 ORDER BY number LIMIT $2";
     let load = |row: Row| {
-        let mut fields = row.fields(TABLE);
-        let kind = fields.text()?;
-        denials::load(&kind, fields)
+        let mut fields = row.fields(denials::TABLE);
+        let (subject, kind): (String, _) = (fields.id()?, fields.text()?);
+        let (number, at, is_denied) = (fields.u64()?, fields.time()?, fields.int()? != 0);
+        Ok(Denial { subject: denials::subject(&kind, subject)?, number, is_denied, at })
     };
     tx.rows(sql, &[Value::number(number)?, limit.into()]).await?.into_iter().map(load).collect()
 }
 
+/// A denial stands in the columns of a certificate: issuing key, serial number, shard and state say nothing of it.
 fn load(row: Row) -> Result<Event, StoreError> {
     let mut fields = row.fields(TABLE);
     let kind = fields.text()?;
     if kind.is_empty() {
-        load_fields(&mut fields).map(Event::Certificate)
-    } else {
-        denials::load(&kind, fields).map(Event::Denial)
+        return load_fields(&mut fields).map(Event::Certificate);
     }
+    let (subject, number): (String, _) = (fields.id()?, fields.u64()?);
+    let _ = (fields.text()?, fields.maybe_bytes()?, fields.int()?, fields.text()?);
+    let (at, is_denied) = (fields.time()?, fields.int()? != 0);
+    Ok(Event::Denial(Denial { subject: denials::subject(&kind, subject)?, number, is_denied, at }))
 }

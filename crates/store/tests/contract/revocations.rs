@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use pki_core::ids::{IssuerId, Serial};
+use pki_core::ids::{AccountId, DeviceId, IssuerId, Serial, SiteName};
 use pki_core::issuance::record::{CertificateRecord, CertificateState, Revocation};
 use pki_core::revocation::Reason;
-use store::revocations::denials::{self, Denial, Kind};
+use store::revocations::denials::{self, Denial, Subject};
 use store::revocations::{self, Change, Entry, Event, FirstCrl, Standing};
 use store::{Store, StoreError, certificates};
 
-use crate::fixtures::{at, certificate, dns, issuer, read, store_certificate, write};
+use crate::fixtures::{at, certificate, dns, entropy, issuer, read, store_certificate, write};
 
 crate::on_both! {
     a_revocation_is_numbered, a_worse_reason_is_another_change, a_hold_is_released, lists_come_by_serial_number,
@@ -173,34 +173,48 @@ async fn the_first_list_of_each_is_remembered(store: &Store) {
 
 async fn denials_are_in_the_same_numbering(store: &Store) {
     let record = stored(store, issuer(), None).await;
-    for (kind, subject) in [(Kind::Device, "d-1"), (Kind::Session, "s-1"), (Kind::Device, "d-2")] {
-        write(store, async move |tx| denials::deny(tx, kind, subject, at(3)).await).await.unwrap();
+    let device = Subject::Device(DeviceId::random(&entropy()));
+    let subjects = [
+        device.clone(),
+        Subject::Session("uid:1000".to_owned()),
+        Subject::Account(AccountId::random(&entropy())),
+        Subject::Site(SiteName::home()),
+        Subject::ApiKey("k-1".to_owned()),
+    ];
+    for subject in subjects.clone() {
+        write(store, async move |tx| denials::deny(tx, &subject, at(3)).await).await.unwrap();
     }
     revoke(store, &record, &held()).await.unwrap();
-    let allowed = write(store, async |tx| denials::allow(tx, Kind::Device, "d-1", at(4)).await).await;
-    assert_eq!(allowed, Ok(5));
-    let denial = |number, kind, subject: &str, is_denied, seconds| {
-        Event::Denial(Denial { kind, subject: subject.into(), number, is_denied, at: at(seconds) })
-    };
-    let all = events(store, 0, 9).await;
-    assert_eq!(all.iter().map(Event::number).collect::<Vec<_>>(), [2, 3, 4, 5], "1 has moved to 5");
-    assert_eq!(all[0], denial(2, Kind::Session, "s-1", true, 3));
-    assert!(matches!(&all[2], Event::Certificate(entry) if entry.change.certificate == record.id));
-    assert_eq!(all[3], denial(5, Kind::Device, "d-1", false, 4));
+    let again = device.clone();
+    let allowed = write(store, async move |tx| denials::allow(tx, &again, at(4)).await).await;
+    assert_eq!(allowed, Ok(7));
+    let denial = |number, subject: &Subject, is_denied, at| Denial { subject: subject.clone(), number, is_denied, at };
+    let mut expected: Vec<Denial> =
+        (2..).zip(&subjects[1..]).map(|(number, subject)| denial(number, subject, true, at(3))).collect();
+    expected.push(denial(7, &device, false, at(4)));
+    let mut all = events(store, 0, 9).await;
+    assert_eq!(all.iter().map(Event::number).collect::<Vec<_>>(), [2, 3, 4, 5, 6, 7], "1 has moved to 7");
     assert_eq!(events(store, 2, 2).await, all[1..3]);
     let denials = read(store, async |tx| revocations::denials_since(tx, 2, 9).await).await;
-    assert_eq!(denials.into_iter().map(Event::Denial).collect::<Vec<_>>(), [all[1].clone(), all[3].clone()]);
+    assert_eq!(denials, expected[1..]);
+    let revoked = all.remove(4);
+    assert!(matches!(&revoked, Event::Certificate(entry) if entry.change.certificate == record.id));
+    assert_eq!(all, expected.into_iter().map(Event::Denial).collect::<Vec<_>>());
+    let subject = Subject::Certificate(record.issuer, record.serial);
+    let denied = write(store, async move |tx| denials::deny(tx, &subject, at(5)).await).await;
+    assert!(matches!(denied, Err(StoreError::Fault { .. })), "{denied:?}");
 }
 
 async fn what_fails_takes_no_number(store: &Store) {
     let failed: Result<(), StoreError> = write(store, async |tx| {
-        denials::deny(tx, Kind::Site, "home", at(3)).await?;
+        denials::deny(tx, &Subject::Site(SiteName::home()), at(3)).await?;
         Err(StoreError::Closed)
     })
     .await;
     assert_eq!(failed, Err(StoreError::Closed));
     assert_eq!(head(store).await, 0);
-    assert_eq!(write(store, async |tx| denials::deny(tx, Kind::ApiKey, "k", at(3)).await).await, Ok(1));
+    let key = Subject::ApiKey("k".to_owned());
+    assert_eq!(write(store, async move |tx| denials::deny(tx, &key, at(3)).await).await, Ok(1));
 }
 
 /// Numbers of transactions that run side by side have no gaps, and who reads along sees each of them: a number that became
