@@ -4,6 +4,7 @@
 //! several times a second and right after every change of its own, and tells whoever listens. Permission is decided by
 //! rows in the transaction that uses it; what is here refuses sooner, before a nonce is spent or anything is written.
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -39,6 +40,10 @@ pub trait Listener: Send + Sync + std::fmt::Debug {
 #[derive(Debug)]
 pub struct Denied {
     set: RwLock<DeniedSet>,
+    /// All is to be read, in the place of what is known.
+    wants_all: AtomicBool,
+    /// Rows that were passed over since everything was read.
+    unreadable: AtomicUsize,
     reading: tokio::sync::Mutex<()>,
     listeners: RwLock<Vec<Arc<dyn Listener>>>,
     current_at: Mutex<Instant>,
@@ -50,6 +55,8 @@ impl Denied {
     pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
         Self {
             set: RwLock::default(),
+            wants_all: AtomicBool::default(),
+            unreadable: AtomicUsize::default(),
             reading: tokio::sync::Mutex::default(),
             listeners: RwLock::default(),
             current_at: Mutex::new(Instant::now()),
@@ -100,9 +107,9 @@ impl Denied {
             self.forget();
         }
         if self.number() == 0 && head > u64::from(FEW) {
-            *self.set.write().unwrap_or_else(PoisonError::into_inner) = store.pass(whole).await?;
-            self.each_listener(|listener| listener.forget());
+            self.forget();
         }
+        self.read_all(store).await?;
         while self.number() < head {
             let from = self.number();
             let events = if head - from <= u64::from(FEW) {
@@ -114,26 +121,45 @@ impl Denied {
         }
         *self.current_at.lock().unwrap_or_else(PoisonError::into_inner) = begun;
         let set = self.set.read().unwrap_or_else(PoisonError::into_inner);
-        self.metrics.revocation.denied(set.number(), set.sizes(), begun);
+        let unreadable = self.unreadable.load(Ordering::Relaxed);
+        self.metrics.revocation.denied(set.number(), set.sizes(), unreadable, begun);
         Ok(set.number())
     }
 
-    /// Reads everything again with the next look: the database turned out to be another one.
+    /// Reads everything again with the next look: the database turned out to be another one. What was known is in force until
+    /// then, so that nobody gets in meanwhile.
     pub(super) fn forget(&self) {
-        *self.set.write().unwrap_or_else(PoisonError::into_inner) = DeniedSet::default();
+        self.wants_all.store(true, Ordering::SeqCst);
+    }
+
+    /// Puts what the database knows in the place of what was known, if that is of no use.
+    async fn read_all(&self, store: &Store) -> Result<(), FlowError> {
+        if !self.wants_all.swap(false, Ordering::SeqCst) {
+            return Ok(());
+        }
+        let (set, unreadable) = match store.pass(whole).await {
+            Ok(read) => read,
+            Err(error) => {
+                self.forget();
+                return Err(error);
+            }
+        };
+        *self.set.write().unwrap_or_else(PoisonError::into_inner) = set;
+        self.unreadable.store(unreadable, Ordering::Relaxed);
         self.each_listener(|listener| listener.forget());
+        Ok(())
     }
 
     fn take_in(&self, events: Vec<Event>, head: u64) {
-        let changes: Vec<Change> = events.into_iter().map(change).collect();
+        let (many, last) = (events.len(), events.last().map(Event::number));
+        let changes: Vec<Change> = events.into_iter().filter_map(change).collect();
         {
             let mut set = self.set.write().unwrap_or_else(PoisonError::into_inner);
             changes.iter().for_each(|change| set.apply(change));
-            if changes.is_empty() {
-                // the last changes are of rows that are forgotten by now
-                set.advance(head);
-            }
+            // without any, the last changes are of rows that are forgotten by now
+            set.advance(last.unwrap_or(head));
         }
+        self.unreadable.fetch_add(many - changes.len(), Ordering::Relaxed);
         self.each_listener(|listener| listener.heard(&changes));
     }
 
@@ -143,17 +169,19 @@ impl Denied {
     }
 }
 
-/// Everything that is denied, of one moment.
-async fn whole(tx: &mut Tx<'_>) -> Result<DeniedSet, FlowError> {
-    let mut set = DeniedSet::default();
+/// Everything that is denied, of one moment; and how many rows were passed over.
+async fn whole(tx: &mut Tx<'_>) -> Result<(DeniedSet, usize), FlowError> {
+    let (mut set, mut unreadable) = (DeniedSet::default(), 0);
     loop {
         let page = revocations::denials_since(tx, set.number(), PAGE).await?;
-        if page.is_empty() {
-            break;
-        }
+        let Some(last) = page.last().map(|denial| denial.number) else { break };
         for denial in page {
-            set.apply(&denied(denial));
+            match denied(denial) {
+                Some(change) => set.apply(&change),
+                None => unreadable += 1,
+            }
         }
+        set.advance(last);
     }
     let mut after = None;
     loop {
@@ -163,21 +191,33 @@ async fn whole(tx: &mut Tx<'_>) -> Result<DeniedSet, FlowError> {
         after = Some(last);
     }
     set.advance(revocations::head(tx).await?);
-    Ok(set)
+    Ok((set, unreadable))
 }
 
-fn change(event: Event) -> Change {
+fn change(event: Event) -> Option<Change> {
     match event {
         Event::Certificate(Entry { number, change, .. }) => {
             let denied = matches!(change.standing, Standing::Revoked(_));
-            Change { number, subject: Subject::Certificate(change.issuer, change.serial), denied }
+            Some(Change { number, subject: Subject::Certificate(change.issuer, change.serial), denied })
         }
         Event::Denial(denial) => denied(denial),
     }
 }
 
-fn denied(Denial { subject, number, is_denied, .. }: Denial) -> Change {
-    Change { number, subject, denied: is_denied }
+/// None for a row that nobody here understands. It is told and passed over: what came after it is in force all the same.
+fn denied(Denial { subject, number, is_denied, .. }: Denial) -> Option<Change> {
+    match subject {
+        Ok(subject) => Some(Change { number, subject, denied: is_denied }),
+        Err(what) => {
+            tracing::error!(
+                number,
+                what,
+                "a row of `denial` denies nobody whom this server knows: let all servers be of the same version, or correct the \
+                 row, or remove it"
+            );
+            None
+        }
+    }
 }
 
 /// After a commit of this process: what it has changed is in force here before anybody is answered. When that can not be
@@ -236,6 +276,21 @@ mod tests {
             let subject = [Subject::ApiKey(key.to_owned())];
             assert_eq!((fresh.denies(&subject), along.denies(&subject)), (is_denied, is_denied), "{key}");
         }
+    }
+
+    /// Fails when those who were denied get in while another database is read, or what was known of the former one stays.
+    #[tokio::test]
+    async fn what_was_known_is_in_force_until_all_is_read_again() {
+        let ((_one, former), (_two, other)) = (opened().await, opened().await);
+        deny(&former, 0..3).await;
+        deny(&other, 5..7).await;
+        let known = Denied::new(Arc::default());
+        known.catch_up(&former).await.unwrap();
+        known.forget();
+        let denied = || ["0", "5"].map(|key| known.denies(&[Subject::ApiKey(key.to_owned())]));
+        assert_eq!(denied(), [true, false]);
+        known.catch_up(&other).await.unwrap();
+        assert_eq!(denied(), [false, true]);
     }
 
     /// Fails when a few changes, many, or everything at a start are read only when the searches of others have ended: whoever

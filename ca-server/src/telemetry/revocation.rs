@@ -13,7 +13,7 @@ use super::{Family, header};
 #[derive(Debug, Default)]
 pub struct RevocationMetrics {
     by_reason: Family,
-    denied: Mutex<Option<(u64, Sizes, Instant)>>,
+    denied: Mutex<Option<(u64, Sizes, usize, Instant)>>,
 }
 
 impl RevocationMetrics {
@@ -23,14 +23,14 @@ impl RevocationMetrics {
         self.by_reason.add_many(&format!("reason=\"{reason}\""), u64::try_from(many).unwrap_or(u64::MAX));
     }
 
-    /// The denied set is as of a number, and was current at that moment.
-    pub(crate) fn denied(&self, number: u64, sizes: Sizes, at: Instant) {
-        *self.denied.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some((number, sizes, at));
+    /// The denied set is as of a number, without so many rows that nobody understands, and was current at that moment.
+    pub(crate) fn denied(&self, number: u64, sizes: Sizes, unreadable: usize, at: Instant) {
+        *self.denied.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some((number, sizes, unreadable, at));
     }
 
     pub(super) fn render(&self, out: &mut String) {
         self.by_reason.render(out, "pilotlight_revocations_total", "Certificates revoked here, by reason.");
-        let Some((number, sizes, at)) = *self.denied.lock().unwrap_or_else(std::sync::PoisonError::into_inner) else {
+        let Some((number, sizes, unreadable, at)) = *self.denied.lock().unwrap_or_else(std::sync::PoisonError::into_inner) else {
             return;
         };
         header(out, "pilotlight_denied_entries", "gauge", "What this server refuses, by kind.");
@@ -44,6 +44,8 @@ impl RevocationMetrics {
         ] {
             let _ = writeln!(out, "pilotlight_denied_entries{{kind=\"{kind}\"}} {count}");
         }
+        header(out, "pilotlight_denied_unreadable", "gauge", "Rows of denials that this server does not understand.");
+        let _ = writeln!(out, "pilotlight_denied_unreadable {unreadable}");
         header(out, "pilotlight_denied_number", "gauge", "The last revocation or denial that this server knows.");
         let _ = writeln!(out, "pilotlight_denied_number {number}");
         header(out, "pilotlight_denied_lag_seconds", "gauge", "Since this server last knew all of them.");

@@ -48,6 +48,18 @@ print(number)
     }
     assert!(metric(&ca, "pilotlight_denied_lag_seconds").await < 60.0);
 
+    // what nobody here understands keeps from nobody what comes after it, at a start neither
+    for (kind, subject, unreadable) in [("vendor", "x", 1.0), ("site", "Home", 2.0)] {
+        ca.python(PROGRAM, &format!("{kind} {subject} 1")).await;
+        let told: u64 = ca.python(PROGRAM, "site home 1").await.trim().parse().unwrap();
+        wait::until_true("the denial to be known", 20, async || number(&ca).await >= told).await;
+        ca.restart().await;
+        gateway.order().await.expect(kind, 401, "unauthorized");
+        assert_eq!(metric(&ca, "pilotlight_denied_unreadable").await, unreadable);
+    }
+    let told: u64 = ca.python(PROGRAM, "site home 0").await.trim().parse().unwrap();
+    wait::until_true("the end of the denial", 20, async || number(&ca).await >= told).await;
+
     let uid = nix::unistd::getuid();
     let told: u64 = ca.python(PROGRAM, &format!("session uid:{uid} 1")).await.trim().parse().unwrap();
     wait::until_true("the denial to be known", 20, async || number(&ca).await >= told).await;

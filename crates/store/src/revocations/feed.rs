@@ -66,7 +66,7 @@ pub async fn denials_since(tx: &mut Tx<'_>, number: u64, limit: u32) -> Result<V
         let mut fields = row.fields(denials::TABLE);
         let (subject, kind): (String, _) = (fields.id()?, fields.text()?);
         let (number, at, is_denied) = (fields.u64()?, fields.time()?, fields.int()? != 0);
-        Ok(Denial { subject: denials::subject(&kind, subject)?, number, is_denied, at })
+        Ok(Denial { subject: denials::subject(&kind, subject), number, is_denied, at })
     };
     tx.rows(sql, &[Value::number(number)?, limit.into()]).await?.into_iter().map(load).collect()
 }
@@ -81,5 +81,5 @@ fn load(row: Row) -> Result<Event, StoreError> {
     let (subject, number): (String, _) = (fields.id()?, fields.u64()?);
     let _ = (fields.text()?, fields.maybe_bytes()?, fields.int()?, fields.text()?);
     let (at, is_denied) = (fields.time()?, fields.int()? != 0);
-    Ok(Event::Denial(Denial { subject: denials::subject(&kind, subject)?, number, is_denied, at }))
+    Ok(Event::Denial(Denial { subject: denials::subject(&kind, subject), number, is_denied, at }))
 }
