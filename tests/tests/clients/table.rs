@@ -67,7 +67,7 @@ pub(crate) async fn print_version(client: &str, command: &[&str]) {
     let said = format!("{}{}", ran.stdout, ran.stderr);
     let row = Row::of(client);
     assert!(said.contains(&row.version), "{PAGE} has {client} {}, and here is: {said}", row.version);
-    println!("{client}: {}", row.version);
+    println!("{client}: {}", said.trim());
 }
 
 /// The same for a crate, whose version is the one of `Cargo.lock`.
