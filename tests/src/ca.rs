@@ -213,6 +213,14 @@ impl Ca {
         self.ready().await;
     }
 
+    /// Starts it with the umask of the unit in `deploy/systemd`, and waits until it is ready.
+    pub async fn serve_with_narrow_umask(&mut self) {
+        let mut narrow = Command::new("sh");
+        narrow.args(["-c", r#"umask 0077; exec "$0" "$@""#]);
+        self.launch(passed_on(narrow, &self.serve_command()));
+        self.ready().await;
+    }
+
     fn launch(&mut self, mut command: Command) {
         assert!(self.process.is_none(), "the CA runs already");
         self.process = Some(Process::start("ca-server", &mut command, self.log_file()));
@@ -331,15 +339,22 @@ pub fn at_time(time: &str, command: &Command) -> Command {
     // a faketime that was killed leaves what it shared with its child under its process number, which comes again
     const RUN: &str = r#"rm -f "/dev/shm/sem.faketime_sem_$$" "/dev/shm/faketime_shm_$$"; exec faketime -f "$0" "$@""#;
     let mut faked = Command::new("sh");
-    faked.args(["-c", RUN, time]).arg(command.get_program()).args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => faked.env(name, value),
-            None => faked.env_remove(name),
-        };
-    }
+    faked.args(["-c", RUN, time]);
+    let mut faked = passed_on(faked, command);
     faked.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
     faked
+}
+
+/// `by`, which runs the command that follows its own arguments, with this one and its environment.
+fn passed_on(mut by: Command, command: &Command) -> Command {
+    by.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => by.env(name, value),
+            None => by.env_remove(name),
+        };
+    }
+    by
 }
 
 /// A GET over plain HTTP; the whole answer with its head.

@@ -1,10 +1,12 @@
 //! Lists over HTTP and in their folder, fetched by curl and served by nginx.
 
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
 use std::process::Command;
 
 use pki_core::x509::crl::Crl;
+use tests::ca::Ca;
 use tests::certificate::{hex, sha256};
 use tests::http::{Answer, curl};
 use tests::nginx::Nginx;
@@ -12,7 +14,7 @@ use tests::process::run;
 use tests::wait;
 use tests::world::enrolled;
 
-use crate::world::{SOON, World, copy_of};
+use crate::world::{SOON, World, configure, copy_of};
 
 /// Fails when an answer lacks what caches need, or when a list that somebody has already is sent again.
 #[tokio::test(flavor = "multi_thread")]
@@ -138,10 +140,14 @@ async fn in_pem(world: &World, der: &[u8]) {
 }
 
 /// Fails when a copy differs from what is served, is changed in place, or when a static server cannot serve the folder as
-/// it is under the same paths.
+/// it is under the same paths. Fails when a static server, or who got a copy by rsync, may not read what the service wrote with
+/// `UMask=0077`.
 #[tokio::test(flavor = "multi_thread")]
 async fn crl_10_the_folder_is_a_copy_that_any_static_server_can_serve() {
-    let world = World::start(&[("deltas", true.into())]).await;
+    let mut ca = Ca::init(&[]).await;
+    configure(&ca, &[("deltas", true.into())]);
+    ca.serve_with_narrow_umask().await;
+    let world = World::of(ca).await;
     let delta = World::delta(&world.complete());
     let lists = [world.complete(), delta, world.shard(0), world.of_root()];
     let file = copy_of(&world.ca.dir(), &world.complete());
@@ -156,6 +162,12 @@ async fn crl_10_the_folder_is_a_copy_that_any_static_server_can_serve() {
         served
     };
     wait::until_true("the copies", SOON, async || copied(&served().await)).await;
+    for (name, mode) in [("", 0o755), (&world.ca.issuer_id(), 0o755), ("index.json", 0o644)] {
+        assert_eq!(mode_of(&copy_of(&world.ca.dir(), name)), mode, "crl/{name}");
+    }
+    for list in &lists {
+        assert_eq!(mode_of(&copy_of(&world.ca.dir(), list)), 0o644, "{list}");
+    }
 
     let before = std::fs::read(&file).unwrap();
     let mut open = std::fs::File::open(&file).unwrap();
@@ -184,6 +196,10 @@ async fn crl_10_the_folder_is_a_copy_that_any_static_server_can_serve() {
         assert_eq!((copy.status, copy.body), (200, curl(&[&world.url(list)]).await.body), "{list}");
     }
     nginx.stop().await;
+}
+
+fn mode_of(path: &Path) -> u32 {
+    path.metadata().unwrap().permissions().mode() & 0o777
 }
 
 /// The index says what each file is.

@@ -152,8 +152,6 @@ fn lines(list: &Published) -> Vec<Line<'_>> {
 mod tests {
     use pki_core::time::Timestamp;
     use pki_core::x509::crl::Crl;
-    use rustix::fs::Mode;
-    use rustix::process::umask;
     use store::crls::{CrlRecord, Scheduled};
 
     use super::*;
@@ -197,18 +195,5 @@ mod tests {
         std::fs::remove_dir_all(&folder.path).unwrap();
         folder.write(&new).unwrap();
         assert!(whole(&path) && folder.path.join(INDEX).is_file());
-    }
-
-    /// Fails when a static server, or who got a copy by rsync, may not read what the service wrote with `UMask=0077`.
-    #[test]
-    fn copies_are_for_everybody_whatever_the_umask() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("crl/issuer/0.crl");
-        let before = umask(Mode::from_raw_mode(0o077));
-        let written = put(&folder.path().join("crl/issuer.crl"), b"1").and_then(|()| put(&path, b"2"));
-        umask(before);
-        written.unwrap();
-        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
-        assert_eq!(path.ancestors().take(3).map(mode).collect::<Vec<_>>(), [0o644, 0o755, 0o755]);
     }
 }
