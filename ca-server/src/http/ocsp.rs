@@ -64,7 +64,7 @@ impl Front {
         match *request.method() {
             Method::GET | Method::HEAD if is_below => self.get(&request),
             Method::POST => self.post(request),
-            Method::GET | Method::HEAD => Reply::ready(refusal(Refusal::MalformedRequest)),
+            Method::GET | Method::HEAD => self.malformed(),
             _ => {
                 let mut response = Response::new(Page::empty());
                 *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
@@ -100,8 +100,7 @@ impl Front {
         let length =
             request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
         if !is_request || length.is_some_and(|length| length > MAX_REQUEST) {
-            let made = self.http.ctx.ocsp.glance(&[], self.http.ctx.now());
-            return Reply::ready(made.map_or_else(|| refusal(Refusal::MalformedRequest), |made| self.show(made, None)));
+            return self.malformed();
         }
         let front = self.clone();
         Reply::later(async move {
@@ -116,6 +115,11 @@ impl Front {
             };
             front.show(made, None)
         })
+    }
+
+    /// What is answered to that which is seen to be no request before it is read.
+    fn malformed(&self) -> Reply {
+        Reply::ready(self.show(self.http.ctx.ocsp.refuse(Refusal::MalformedRequest), None))
     }
 
     /// In a task of its own: a client that hangs up cancels nothing that others wait for, and a panic is an answer.

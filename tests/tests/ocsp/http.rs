@@ -146,12 +146,15 @@ async fn ocs_12_an_answer_is_kept_until_the_certificate_is_revoked() {
     }
 }
 
-/// Fails when those who wait for one signature are counted as one, or a question about several as anything but several.
+/// Fails when those who wait for one signature are counted as one, a question about several as anything but several, or what is
+/// no question, in whatever way, as nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn everybody_who_is_told_something_is_counted() {
     let world = World::start().await;
-    let unknown = async || world.ca.metric("pilotlight_ocsp_answers_total{status=\"unknown\"}").await.unwrap_or(0.0);
-    let before = unknown().await;
+    let told = async |status: &str| {
+        world.ca.metric(&format!("pilotlight_ocsp_answers_total{{status=\"{status}\"}}")).await.expect(status)
+    };
+    let before = told("unknown").await;
     let question = request(&[world.id(&[7])], &[]);
     let mut asking = tokio::task::JoinSet::new();
     for _ in 0..64 {
@@ -159,7 +162,15 @@ async fn everybody_who_is_told_something_is_counted() {
         asking.spawn(async move { post(&address, &question).await.read() });
     }
     assert_eq!(asking.join_all().await.len(), 64);
-    assert_eq!(unknown().await, before + 64.0);
+    assert_eq!(told("unknown").await, before + 64.0);
     world.post(&request(&[world.id(&[8]), world.id(&[9]), world.id(&[10])], &[])).await.read();
-    assert_eq!(unknown().await, before + 67.0);
+    assert_eq!(told("unknown").await, before + 67.0);
+
+    let (address, before) = (world.ca.public_address(), told("malformed_request").await);
+    let html = "Content-Type: text/html\r\nContent-Length: 0\r\n";
+    let none = [("GET /ocsp", ""), ("HEAD /ocsp", ""), ("GET /ocsp/", ""), ("GET /ocsp/a", ""), ("POST /ocsp", html)];
+    for (refused, (line, head)) in (1_u8..).zip(none) {
+        assert_eq!(ask(&address, line, head, &[]).await.status, 200, "{line}");
+        assert_eq!(told("malformed_request").await, before + f64::from(refused), "{line}");
+    }
 }

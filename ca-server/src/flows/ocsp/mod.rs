@@ -155,7 +155,8 @@ impl Ocsp {
         self.settings.max_age.min(kept.next_update.since(now + Duration::from_secs(1)))
     }
 
-    fn refuse(&self, refusal: Refusal) -> Made {
+    /// Refuses, and counts whoever is refused.
+    pub fn refuse(&self, refusal: Refusal) -> Made {
         let made = Made::Refused(refusal);
         self.count(&made);
         made
