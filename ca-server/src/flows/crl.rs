@@ -21,8 +21,8 @@ use pki_core::ids::{IssuerId, Serial};
 use pki_core::issuance::plan::list_url;
 use pki_core::x509::crl::{self, Crl, CrlTbs};
 use signer::Purpose;
+pub use store::crls::CrlRecord;
 use store::crls::Lists;
-pub use store::crls::{CrlRecord, Scheduled};
 use store::revocations::{self, FirstCrl};
 use store::{audit, crls};
 use tokio::sync::Notify;
@@ -302,4 +302,27 @@ async fn settle(ctx: &Context) {
     let written = tokio::task::spawn_blocking(move || folder.write(&lists)).await;
     let written = written.unwrap_or_else(|_| Err("the writing thread ended".to_owned()));
     report(ctx, Part::Folder, None, written).await;
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use pki_core::time::Timestamp;
+    use store::crls::Scheduled;
+
+    use super::CrlRecord;
+
+    /// What is known of an empty complete list of this number that was made at `at`.
+    pub(crate) fn record(number: u64, at: Timestamp) -> CrlRecord {
+        CrlRecord {
+            issuer: "00000000000000000000000000000001".parse().unwrap(),
+            shard: None,
+            number,
+            this_update: at,
+            next_update: at,
+            entries: 0,
+            covers: 0,
+            urls: Vec::new(),
+            scheduled: Scheduled { number, at, covers: 0 },
+        }
+    }
 }

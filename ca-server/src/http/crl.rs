@@ -290,6 +290,7 @@ mod tests {
     use axum::http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH};
 
     use super::*;
+    use crate::flows::crl::tests::record;
 
     #[test]
     fn crl_10_ranges_are_single_and_within() {
@@ -330,18 +331,7 @@ mod tests {
     /// A list of this number, dated 1000 seconds after the epoch.
     fn list(number: u64) -> Common {
         let at = Timestamp::from_unix_seconds(1000);
-        let record = CrlRecord {
-            issuer: "000102030405060708090a0b0c0d0e0f".parse().unwrap(),
-            shard: None,
-            number,
-            this_update: at,
-            next_update: at + FRESH,
-            entries: 0,
-            covers: 0,
-            urls: Vec::new(),
-            scheduled: crl::Scheduled { number, at, covers: 0 },
-        };
-        Common::new(&record, "5a", false, FRESH)
+        Common::new(&record(number, at), "5a", false, FRESH)
     }
 
     fn with(name: HeaderName, value: &str) -> HeaderMap {

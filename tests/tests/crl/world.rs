@@ -183,7 +183,7 @@ pub(crate) fn leaf_urls(leaf: &Issued) -> Vec<String> {
 }
 
 /// The value of a metric; zero while there is none.
-pub(crate) async fn metric(ca: &Ca, name: &str) -> f64 {
+pub(crate) async fn metric_or_zero(ca: &Ca, name: &str) -> f64 {
     ca.metric(name).await.unwrap_or(0.0)
 }
 
@@ -204,7 +204,7 @@ pub(crate) async fn all_clear(ca: &Ca, part: &str) {
 }
 
 async fn failing(ca: &Ca, part: &str) -> bool {
-    metric(ca, &format!("pilotlight_crl_publication_failing{{part=\"{part}\"}}")).await > 0.5
+    metric_or_zero(ca, &format!("pilotlight_crl_publication_failing{{part=\"{part}\"}}")).await > 0.5
 }
 
 /// What the audit log tells of publications, in their order.
@@ -214,6 +214,14 @@ pub(crate) async fn publications(ca: &Ca) -> Vec<Value> {
     let mut told: Vec<Value> = all.filter(|event| event["action"] == "crl.publish").cloned().collect();
     told.sort_by_key(|event| event["id"].as_str().unwrap().to_owned());
     told
+}
+
+/// No issuer has this id.
+pub(crate) const NOBODY: &str = "00000000000000000000000000000000";
+
+/// Gives all revocations in the database to another issuer.
+pub(crate) async fn move_revocations(ca: &Ca, issuer: &str) {
+    ca.query(&format!("UPDATE revocation SET issuer_id = '{issuer}'")).await;
 }
 
 pub(crate) fn copy_of(dir: &Path, list: &str) -> PathBuf {

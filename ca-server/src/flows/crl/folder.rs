@@ -152,24 +152,13 @@ fn lines(list: &Published) -> Vec<Line<'_>> {
 mod tests {
     use pki_core::time::Timestamp;
     use pki_core::x509::crl::Crl;
-    use store::crls::{CrlRecord, Scheduled};
 
+    use super::super::tests::record;
     use super::*;
 
     fn list(number: u64) -> Arc<Published> {
         let der = include_bytes!("../../../../fuzz/corpus/crl/entries.der");
-        let at = Timestamp::from_unix_seconds(1_800_000_000);
-        let record = CrlRecord {
-            issuer: "00000000000000000000000000000001".parse().unwrap(),
-            shard: None,
-            number,
-            this_update: at,
-            next_update: at,
-            entries: 0,
-            covers: 0,
-            urls: Vec::new(),
-            scheduled: Scheduled { number, at, covers: 0 },
-        };
+        let record = record(number, Timestamp::from_unix_seconds(1_800_000_000));
         Arc::new(Published::new(record, Crl::parse(der).unwrap(), None))
     }
 

@@ -203,25 +203,15 @@ fn is_behind_configuration(ctx: &Context, record: &CrlRecord) -> bool {
 #[cfg(test)]
 mod tests {
     use pki_core::time::Timestamp;
-    use store::crls::Scheduled;
 
+    use super::super::tests::record;
     use super::*;
 
     /// Fails when a list, or a database that was restored, inherits what was seen of another.
     #[test]
     fn what_was_seen_counts_for_that_list_and_that_database() {
         let now = Timestamp::from_unix_seconds(0);
-        let list = |number, covers| CrlRecord {
-            issuer: "00000000000000000000000000000001".parse().unwrap(),
-            shard: None,
-            number,
-            this_update: now,
-            next_update: now,
-            entries: 0,
-            covers,
-            urls: Vec::new(),
-            scheduled: Scheduled { number, at: now, covers },
-        };
+        let list = |number, covers| CrlRecord { covers, ..record(number, now) };
         let quiet = Quiet::default();
         assert_eq!(quiet.after(&list(7, 10), 90), 10);
         quiet.remember(&list(7, 10), 90);

@@ -61,16 +61,7 @@ fn authority(
     let parsed = certificates.iter().filter_map(|row| Certificate::parse(&row.der).ok());
     let certificate = parsed.filter(Certificate::may_sign).find(|certificate| now < certificate.not_after())?;
     let above = certificate.verify_signed_by(root.certificate.public_key()).is_ok().then(|| root.certificate.clone());
-    let ca = IssuingCa {
-        id: record.id,
-        chain: std::iter::once(certificate.clone()).chain(above).collect(),
-        certificate,
-        // it issues to nobody but its responders, whose certificates carry no address
-        ca_urls: Vec::new(),
-        crl_base: String::new(),
-        crl_mirrors: Vec::new(),
-        ocsp_urls: Vec::new(),
-        has_deltas: false,
-    };
+    // it issues to nobody but its responders, whose certificates carry no address
+    let ca = IssuingCa::without_addresses(record.id, certificate, above);
     Some(Authority { ca: Arc::new(ca), key })
 }

@@ -45,17 +45,8 @@ fn issuing(begin: Timestamp, root_life: Duration) -> (IssuingCa, ResponderKey) {
         crl_urls: &[],
     });
     let certificate = sealed(certificate, &root_key);
-    let ca = IssuingCa {
-        id: "00112233445566778899aabbccddeeff".parse().unwrap(),
-        chain: vec![certificate.clone(), root(root_life)],
-        certificate,
-        ca_urls: Vec::new(),
-        crl_base: String::new(),
-        crl_mirrors: Vec::new(),
-        has_deltas: false,
-        ocsp_urls: Vec::new(),
-    };
-    (ca, key)
+    let id = "00112233445566778899aabbccddeeff".parse().unwrap();
+    (IssuingCa::without_addresses(id, certificate, [root(root_life)]), key)
 }
 
 /// A post that got its responder's certificate, of 7 days at most, at `now`.

@@ -52,6 +52,24 @@ pub struct IssuingCa {
 }
 
 impl IssuingCa {
+    /// One whose certificates carry no addresses, as those of responders do; `above` goes up to the root.
+    pub fn without_addresses(
+        id: IssuerId,
+        certificate: Certificate,
+        above: impl IntoIterator<Item = Certificate>,
+    ) -> Self {
+        Self {
+            id,
+            chain: std::iter::once(certificate.clone()).chain(above).collect(),
+            certificate,
+            ca_urls: Vec::new(),
+            crl_base: String::new(),
+            crl_mirrors: Vec::new(),
+            has_deltas: false,
+            ocsp_urls: Vec::new(),
+        }
+    }
+
     /// The address of a CRL shard: the same bytes in leaves and in the CRL itself (CRL-3).
     pub fn crl_url(&self, shard: u32) -> String {
         list_url(&self.crl_base, self.id, Some(shard), "")

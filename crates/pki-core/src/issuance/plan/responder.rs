@@ -104,21 +104,9 @@ fn life(
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::issuing;
     use super::*;
     use crate::x509::testing::{DAY, TestCa, TestKey, now, serial};
-
-    fn issuing(ca: &TestCa) -> IssuingCa {
-        IssuingCa {
-            id: "00112233445566778899aabbccddeeff".parse().unwrap(),
-            certificate: ca.certificate.clone(),
-            chain: vec![ca.certificate.clone(), ca.root.clone()],
-            ca_urls: vec!["http://ca.site.test/ca/1.crt".to_owned()],
-            crl_base: "http://ca.site.test".to_owned(),
-            crl_mirrors: Vec::new(),
-            has_deltas: false,
-            ocsp_urls: vec!["http://ca.site.test/ocsp".to_owned()],
-        }
-    }
 
     fn request(key: &PublicKey, lifetime: Duration) -> ResponderRequest<'_> {
         ResponderRequest { public_key: key, serial: serial(), now: now(), lifetime }

@@ -32,16 +32,13 @@ fn approved(texts: &[&str]) -> Approved {
     Approved::for_test(Arc::new(profile(&[ExtendedKeyUsage::ServerAuth])), ids(texts))
 }
 
-fn issuing(ca: &TestCa) -> IssuingCa {
+pub(super) fn issuing(ca: &TestCa) -> IssuingCa {
+    let id = IssuerId::random(&SystemEntropy::new());
     IssuingCa {
-        id: IssuerId::random(&SystemEntropy::new()),
-        certificate: ca.certificate.clone(),
-        chain: vec![ca.certificate.clone(), ca.root.clone()],
         ca_urls: vec!["http://ca.site.test/ca/x.crt".into()],
         crl_base: "http://ca.site.test/".into(),
-        crl_mirrors: Vec::new(),
-        has_deltas: false,
         ocsp_urls: vec!["http://ca.site.test/ocsp".into()],
+        ..IssuingCa::without_addresses(id, ca.certificate.clone(), [ca.root.clone()])
     }
 }
 
@@ -292,16 +289,7 @@ fn x5_2_and_3_and_p0_12_imported_cas_issue_leaves_that_openssl_verifies() {
         let certificate = Certificate::parse(&file(&format!("ca/{name}.der"))).unwrap();
         let key = ["p256", "p384", "p521", "rsa", "ed25519"].map(TestKey::load);
         let key = key.iter().find(|key| &key.public == certificate.public_key()).unwrap();
-        let issuer = IssuingCa {
-            id: IssuerId::random(&SystemEntropy::new()),
-            chain: vec![certificate.clone()],
-            ca_urls: Vec::new(),
-            crl_base: String::new(),
-            crl_mirrors: Vec::new(),
-            has_deltas: false,
-            ocsp_urls: Vec::new(),
-            certificate,
-        };
+        let issuer = IssuingCa::without_addresses(IssuerId::random(&SystemEntropy::new()), certificate, None);
         let (approved, leaf_key) = (approved(&["gw-1.site.test"]), TestKey::fresh_p384());
         let later = issuer.certificate.not_before() + DAY;
         let request =

@@ -176,16 +176,8 @@ impl Responder {
     fn of(ca: &TestCa) -> Self {
         use crate::issuance::plan::{IssuingCa, ResponderRequest, plan_responder};
         let key = TestKey::fresh();
-        let issuing = IssuingCa {
-            id: "00112233445566778899aabbccddeeff".parse().unwrap(),
-            certificate: ca.certificate.clone(),
-            chain: vec![ca.certificate.clone(), ca.root.clone()],
-            ca_urls: Vec::new(),
-            crl_base: String::new(),
-            crl_mirrors: Vec::new(),
-            has_deltas: false,
-            ocsp_urls: Vec::new(),
-        };
+        let id = "00112233445566778899aabbccddeeff".parse().unwrap();
+        let issuing = IssuingCa::without_addresses(id, ca.certificate.clone(), [ca.root.clone()]);
         let serial = crate::x509::testing::serial();
         let request = ResponderRequest { public_key: &key.public, serial, now: now(), lifetime: 7 * DAY };
         let certificate = ca.key.seal(&plan_responder(&issuing, request).unwrap()).certificate().clone();
