@@ -325,6 +325,7 @@ impl Body for Page {
 mod tests {
     use super::*;
 
+    /// Fails when a condition, or a line of one, is lost on the way to an answer that is signed first, or when more is held.
     #[test]
     fn ocs_10_every_line_of_a_condition_is_held_while_an_answer_is_signed() {
         let mut headers = HeaderMap::new();

@@ -56,7 +56,8 @@ async fn ocs_1_and_3_curl_gets_what_it_posts() {
     assert_eq!((without.status, without.body), (200, posted.body), "a POST without a type");
 }
 
-/// OCS-10.
+/// OCS-10: fails when an answer that may be kept does not say until when, when whoever has it is sent it again, or when caches
+/// may keep what is for one client only.
 #[tokio::test(flavor = "multi_thread")]
 async fn ocs_10_caches_are_told_what_they_may_keep() {
     let world = World::start().await;

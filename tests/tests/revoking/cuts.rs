@@ -8,6 +8,7 @@ use tests::wait;
 use crate::device::jobs;
 use crate::world::{count, shown};
 
+/// Fails when a revocation whose answer was lost is lost itself, or is stored again with another date.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revocation_that_was_stored_survives_a_cut() {
     let mut ca = Ca::start(&[]).await;
@@ -27,6 +28,8 @@ async fn a_revocation_that_was_stored_survives_a_cut() {
     assert_eq!(list[0]["comment"], "lost", "{list:#}");
 }
 
+/// Fails when a device that was cut off between two transactions is let in again, when certificates of it stay in force until
+/// somebody asks again, or when what is done later lacks the comment.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_is_out_after_a_cut_and_the_rest_follows_by_itself() {
     let mut ca = Ca::start(&[]).await;
@@ -55,6 +58,7 @@ async fn a_device_is_out_after_a_cut_and_the_rest_follows_by_itself() {
     }
 }
 
+/// Fails when batches that were stored are lost or counted again, or when the same command leaves some of the rest.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_set_that_was_cut_off_goes_on_when_it_is_asked_for_again() {
     let mut ca = Ca::start(&[]).await;

@@ -18,6 +18,8 @@ pub(crate) async fn metric(ca: &Ca, name: &str) -> f64 {
     ca.metric(name).await.unwrap_or_else(|| panic!("no {name}"))
 }
 
+/// Fails when a denial that another server wrote, or its end, is not in force at this one without a restart, or only until one;
+/// of an account, of all devices of a site, and of who may use the administration.
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_denied_in_the_database_is_refused_by_a_server_that_runs() {
     const PROGRAM: &str = r#"

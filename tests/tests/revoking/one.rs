@@ -12,6 +12,8 @@ use tests::programs::Programs;
 
 use crate::world::shown;
 
+/// Fails when a certificate is not found by a name that people have for it, when another one is revoked in its place, when it
+/// happens twice, or when a refusal does not say what was wrong with the name.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_is_revoked_by_serial_fingerprint_and_file() {
     let ca = Ca::start(&[]).await;
@@ -102,6 +104,8 @@ async fn a_certificate_comes_through_a_pipe_as_well() {
     assert!(folder.code == 2 && folder.stderr.contains("neither a serial number"), "{folder}");
 }
 
+/// CRL-7: fails when a hold cannot be undone or anything else can, when what becomes permanent loses the date of its hold, or
+/// when a device that is out of service gets something back.
 #[tokio::test(flavor = "multi_thread")]
 async fn crl_7_a_hold_is_released_or_becomes_permanent_and_nothing_else_comes_back() {
     let ca = Ca::start(&[]).await;
@@ -136,6 +140,7 @@ async fn crl_7_a_hold_is_released_or_becomes_permanent_and_nothing_else_comes_ba
     assert_eq!(refused.code, 1, "{refused}");
 }
 
+/// Fails when a certificate that has ended is revoked for any other reason than the loss of its key, or not for that.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expired_certificate_is_only_revoked_for_its_key() {
     let mut ca = Ca::start(&[]).await;

@@ -13,6 +13,8 @@ use crate::denied::{metric, number};
 /// Who orders at the same time.
 const AT_ONCE: usize = 4;
 
+/// Fails when a certificate that was being made at one server while its device was revoked at the other stays good, whether it
+/// was handed out or not; or when the two know different things in the end.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_certificate_escapes_a_revocation_at_another_server() {
     let (one, two) = Ca::start_two_on_postgres().await;

@@ -10,6 +10,8 @@ use tests::process::run;
 
 use crate::world::{count, shown, with_many};
 
+/// Fails when a plan changes something or counts others than are revoked then, when a set is revoked without anybody having
+/// agreed to its size, or when the CA's own certificate is part of one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_set_is_shown_first_and_then_revoked() {
     let many = [("home", "gateway", 700, 86_400), ("line-3", "server", 600, 86_400), ("line-3", "server", 40, -60)];

@@ -59,7 +59,8 @@ fn kind(outcome: Result<Revocation, Problem>) -> Option<ProblemKind> {
     outcome.err().map(|problem| problem.kind)
 }
 
-/// REV-1 (a), (c), REV-4.
+/// REV-1 (a), (c), REV-4: fails when the account that issued a certificate, or who holds its key, may give a reason that is
+/// the CA's to give, or may not give one of those that clients have.
 #[test]
 fn reasons_depend_on_the_right_to_revoke() {
     let own = AccountId::random(&SystemEntropy::new());
@@ -85,7 +86,8 @@ fn reasons_depend_on_the_right_to_revoke() {
     assert_eq!(kind(authorise(&record, holder, Some(i64::MIN), NOW)), Some(ProblemKind::BadRevocationReason));
 }
 
-/// REV-1 (b).
+/// REV-1 (b): fails when another account may revoke although a name of the certificate is not proven, or is proven by a
+/// device record only, by somebody else, or no more; and when it may say that the key is lost.
 #[test]
 fn other_accounts_need_every_name_proven_by_challenge() {
     let entropy = SystemEntropy::new();
@@ -130,7 +132,8 @@ fn other_accounts_need_every_name_proven_by_challenge() {
     );
 }
 
-/// REV-5.
+/// REV-5: fails when what is revoked is revoked a second time for anything but the loss of its key, by anybody but who holds
+/// that key, or when its date changes with it.
 #[test]
 fn what_is_revoked_only_gets_worse() {
     let own = AccountId::random(&SystemEntropy::new());

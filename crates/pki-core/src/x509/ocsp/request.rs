@@ -293,7 +293,7 @@ fn request_extensions(element: &[u8]) -> Result<Option<&[u8]>, Malformed> {
     Ok(nonce)
 }
 
-/// OCS-9.
+/// A nonce has 1 to 128 octets (OCS-9, RFC 9654 section 2.1).
 fn check_nonce(value: &[u8]) -> Result<(), Malformed> {
     let mut reader = SliceReader::new(value)?;
     let octets = encoding::contents(&mut reader, Tag::OctetString)?;
