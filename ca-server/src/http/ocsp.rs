@@ -137,7 +137,8 @@ impl Front {
         }
     }
 
-    /// OCS-10.
+    /// What caches on the way may keep, and until when: whoever has it already is sent its description only (OCS-10, RFC 9919
+    /// section 7.2).
     fn show_kept(&self, kept: &Kept, conditions: Option<&HeaderMap>) -> Response<Page> {
         let is_known = conditions.is_some_and(|conditions| is_known(kept, conditions));
         let mut response = Response::new(if is_known { Page::empty() } else { Page::whole(kept.der.clone()) });
