@@ -143,7 +143,7 @@ impl Sheet {
 
     fn push(&mut self, row: &Listed) -> Result<(), FlowError> {
         let scheduled = self.last.as_ref().map(|last| last.scheduled);
-        if scheduled.is_some_and(|last| last.releases(&row.entry(), self.now)) {
+        if scheduled.is_some_and(|last| last.releases(&row.known(), self.now)) {
             return Ok(());
         }
         let (at, mark) = match &row.standing {

@@ -58,7 +58,7 @@ async fn before(ctx: &Context, last: &CrlRecord) -> Result<Option<Crl>, FlowErro
 /// Each has to be one that a list of revocations up to `covers` may miss.
 async fn require_reasons(ctx: &Context, last: &CrlRecord, covers: u64, gone: Vec<Serial>) -> Result<(), FlowError> {
     let (issuer, scheduled, now) = (last.issuer, last.scheduled, ctx.now());
-    let may_miss = move |row: &Listed| scheduled.may_miss(&row.entry(), covers, now);
+    let may_miss = move |row: &Listed| scheduled.may_miss(&row.known(), covers, now);
     let without = ctx
         .store
         .pass(async move |tx| {

@@ -33,7 +33,7 @@ pub struct Place {
 
 /// What is known of a certificate on a list when the next one is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Entry {
+pub struct Known {
     /// The number of the last change of its revocation.
     pub number: u64,
     /// Its last second.
@@ -51,14 +51,14 @@ impl Scheduled {
 
     /// Whether an entry has stood on this list after the end of its certificate, and may leave (CRL-6). A list that was made
     /// by a clock that was ahead lets nothing go that has not ended by now.
-    pub fn releases(&self, entry: &Entry, now: Timestamp) -> bool {
-        entry.not_after < self.at.min(now) && entry.number <= self.covers
+    pub fn releases(&self, known: &Known, now: Timestamp) -> bool {
+        known.not_after < self.at.min(now) && known.number <= self.covers
     }
 
     /// Whether an entry may be missing on a list of revocations up to `covers` (CRL-12): it is released from hold, or past its
     /// end and past this list after that. What changed later, while the list was made, is for the next one.
-    pub fn may_miss(&self, entry: &Entry, covers: u64, now: Timestamp) -> bool {
-        entry.number > covers || entry.is_released || self.releases(entry, now)
+    pub fn may_miss(&self, known: &Known, covers: u64, now: Timestamp) -> bool {
+        known.number > covers || known.is_released || self.releases(known, now)
     }
 }
 
@@ -88,8 +88,8 @@ mod tests {
     }
 
     /// Of a certificate that ends at `not_after`, revoked under `number`.
-    fn entry(not_after: Timestamp, number: u64) -> Entry {
-        Entry { number, not_after, is_released: false }
+    fn known(not_after: Timestamp, number: u64) -> Known {
+        Known { number, not_after, is_released: false }
     }
 
     #[test]
@@ -113,34 +113,34 @@ mod tests {
     #[test]
     fn crl_6_an_entry_leaves_after_a_scheduled_list_past_the_end() {
         let list = Scheduled { number: 1, at: day(10), covers: 7 };
-        assert!(list.releases(&entry(day(9), 7), day(11)));
-        assert!(!list.releases(&entry(day(10), 7), day(11)), "it ended with that list");
-        assert!(!list.releases(&entry(day(9), 8), day(11)), "it was not on that list");
+        assert!(list.releases(&known(day(9), 7), day(11)));
+        assert!(!list.releases(&known(day(10), 7), day(11)), "it ended with that list");
+        assert!(!list.releases(&known(day(9), 8), day(11)), "it was not on that list");
     }
 
     /// Fails when a list may lose what is in force, or is refused for what it rightly does not have.
     #[test]
     fn crl_12_an_entry_may_miss_that_was_released_has_ended_or_changed_meanwhile() {
         let list = Scheduled { number: 1, at: day(10), covers: 7 };
-        let valid = entry(day(20), 7);
+        let valid = known(day(20), 7);
         assert!(!list.may_miss(&valid, 7, day(11)));
-        assert!(list.may_miss(&Entry { is_released: true, ..valid }, 7, day(11)));
-        assert!(list.may_miss(&entry(day(9), 7), 7, day(11)));
-        assert!(list.may_miss(&entry(day(20), 8), 7, day(11)), "it changed while the list was made");
-        assert!(!list.may_miss(&entry(day(20), 8), 8, day(11)));
+        assert!(list.may_miss(&Known { is_released: true, ..valid }, 7, day(11)));
+        assert!(list.may_miss(&known(day(9), 7), 7, day(11)));
+        assert!(list.may_miss(&known(day(20), 8), 7, day(11)), "it changed while the list was made");
+        assert!(!list.may_miss(&known(day(20), 8), 8, day(11)));
     }
 
     /// Fails when revoked certificates that are still valid leave because a list was once made by a clock that was ahead.
     #[test]
     fn crl_6_a_clock_that_was_ahead_lets_nothing_go() {
         let ahead = Place::after(None, 0, 7, true, day(40));
-        assert!(!ahead.scheduled.releases(&entry(day(30), 7), day(0)));
+        assert!(!ahead.scheduled.releases(&known(day(30), 7), day(0)));
         assert!(ahead.scheduled.is_over(DAY, day(0)), "and the next is due at once");
         let right = Place::after(Some(&ahead), 0, 7, true, day(0));
         assert_eq!((right.this_update, right.scheduled.at), (day(40), day(0)));
         assert!(!right.scheduled.is_over(DAY, day(0)) && right.scheduled.is_over(DAY, day(1)), "daily as ever");
-        assert!(!right.scheduled.releases(&entry(day(30), 7), day(1)));
-        assert!(right.scheduled.releases(&entry(day(-1), 7), day(1)));
+        assert!(!right.scheduled.releases(&known(day(30), 7), day(1)));
+        assert!(right.scheduled.releases(&known(day(-1), 7), day(1)));
     }
 
     #[test]

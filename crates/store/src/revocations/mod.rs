@@ -190,9 +190,9 @@ pub struct Listed {
 
 impl Listed {
     /// What decides whether it may leave the lists.
-    pub const fn entry(&self) -> succession::Entry {
+    pub const fn known(&self) -> succession::Known {
         let is_released = matches!(self.standing, Standing::Released(_));
-        succession::Entry { number: self.number, not_after: self.not_after, is_released }
+        succession::Known { number: self.number, not_after: self.not_after, is_released }
     }
 }
 
