@@ -13,7 +13,7 @@ use crate::flows::{crl, recovery};
 use crate::folder_lock::FolderLock;
 use crate::http::Http;
 use crate::root_crl_watch::RootCrlWatch;
-use crate::server::{self, Listeners, serve_admin, serve_plain, serve_public, serve_tls};
+use crate::server::{self, Door, Listeners, serve_admin, serve_plain, serve_public, serve_tls};
 use crate::tasks::Tasks;
 use crate::{jobs, telemetry, tls};
 
@@ -105,9 +105,9 @@ pub async fn serve(
     let (main, public) = (app.main_router(), app::public_front(&http));
     let (operations, admin) = (app::operations_router(&http), app.admin_router());
     take_up_lists(&http).await;
-    tasks.spawn(serve_tls(listeners.main, tls, main, tasks.clone()));
-    tasks.spawn(serve_public(listeners.public, public, tasks.clone()));
-    tasks.spawn(serve_plain(listeners.operations, operations, tasks.clone()));
+    tasks.spawn(serve_tls(Door::of(listeners.main), tls, main, tasks.clone()));
+    tasks.spawn(serve_public(Door::of(listeners.public), public, tasks.clone()));
+    tasks.spawn(serve_plain(Door::of(listeners.operations), operations, tasks.clone()));
     tasks.spawn(serve_admin(listeners.admin, admin, tasks.clone()));
     tasks.spawn(jobs::run(Arc::clone(&http.ctx), Arc::clone(&app.validator), tasks.clone()));
     tasks.spawn(jobs::run_denied(Arc::clone(&http.ctx), tasks.clone()));
@@ -136,8 +136,8 @@ pub async fn run_responder(dir: &Path) -> Result<(), BuildError> {
     publish_addresses(&config.dir, &addresses)?;
     let (http, tasks) = (Arc::clone(&app.http), app.http.tasks.clone());
     take_up_lists(&http).await;
-    tasks.spawn(serve_public(public, app::public_front(&http), tasks.clone()));
-    tasks.spawn(serve_plain(operations, app::operations_router(&http), tasks.clone()));
+    tasks.spawn(serve_public(Door::of(public), app::public_front(&http), tasks.clone()));
+    tasks.spawn(serve_plain(Door::of(operations), app::operations_router(&http), tasks.clone()));
     tasks.spawn(jobs::run_denied(Arc::clone(&http.ctx), tasks.clone()));
     tasks.spawn(jobs::run_ocsp(Arc::clone(&http.ctx), tasks.clone()));
     tasks.spawn(watch_responder(Arc::clone(&http), app.root_crl, tasks.clone()));

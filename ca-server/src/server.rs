@@ -1,4 +1,8 @@
-//! Listeners and connections: who may connect, how long they may dawdle, how they are let go.
+//! Listeners and connections: who may connect, how long they may dawdle, how they are let go. How many come in at once is
+//! [`door`]'s; a peer that does not take what it asked for is [`steady`]'s.
+
+mod door;
+mod steady;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -16,10 +20,12 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream, UnixListener};
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, UnixListener};
 use tokio_rustls::TlsAcceptor;
 
+pub use self::door::Door;
+use self::door::Guest;
+use self::steady::Steady;
 use crate::http::Peer;
 use crate::http::api::Administrator;
 use crate::http::ocsp::Front;
@@ -27,9 +33,6 @@ use crate::tasks::Tasks;
 
 /// For a TLS handshake and for the head of a request: a client that is slower holds a place that others need.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Open connections of one listener.
-const MAX_CONNECTIONS: usize = 4096;
 
 /// Sockets that are bound but not served yet.
 #[derive(Debug)]
@@ -82,12 +85,10 @@ pub fn bind_admin(path: &Path) -> Result<UnixListener, String> {
 }
 
 /// Serves HTTPS until shutdown.
-pub async fn serve_tls(listener: TcpListener, tls: Arc<ServerConfig>, router: Router, tasks: Tasks) {
+pub async fn serve_tls(door: Door, tls: Arc<ServerConfig>, router: Router, tasks: Tasks) {
     let acceptor = TlsAcceptor::from(tls);
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let shutdown = tasks.shutdown();
-    while let Some((stream, peer)) = accept(&listener, &shutdown).await {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+    while let Some(Guest { stream, peer, place }) = door.next(&shutdown).await {
         let (acceptor, router, connection_tasks) = (acceptor.clone(), router.clone(), tasks.clone());
         tasks.spawn(async move {
             let handshake = tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await;
@@ -106,11 +107,9 @@ pub async fn serve_tls(listener: TcpListener, tls: Arc<ServerConfig>, router: Ro
 }
 
 /// Serves HTTP until shutdown.
-pub async fn serve_plain(listener: TcpListener, router: Router, tasks: Tasks) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+pub async fn serve_plain(door: Door, router: Router, tasks: Tasks) {
     let shutdown = tasks.shutdown();
-    while let Some((stream, peer)) = accept(&listener, &shutdown).await {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+    while let Some(Guest { stream, peer, place }) = door.next(&shutdown).await {
         let (router, connection_tasks) = (router.clone(), tasks.clone());
         tasks.spawn(async move {
             converse(stream, Http::One, Routed::new(router, Some(peer)), &connection_tasks).await;
@@ -120,37 +119,14 @@ pub async fn serve_plain(listener: TcpListener, router: Router, tasks: Tasks) {
 }
 
 /// Serves what relying parties ask until shutdown.
-pub async fn serve_public(listener: TcpListener, front: Front, tasks: Tasks) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+pub async fn serve_public(door: Door, front: Front, tasks: Tasks) {
     let shutdown = tasks.shutdown();
-    while let Some((stream, peer)) = accept(&listener, &shutdown).await {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+    while let Some(Guest { stream, peer, place }) = door.next(&shutdown).await {
         let (front, connection_tasks) = (front.of(Some(peer)), tasks.clone());
         tasks.spawn(async move {
             converse(stream, Http::One, front, &connection_tasks).await;
             drop(place);
         });
-    }
-}
-
-async fn accept(listener: &TcpListener, shutdown: &tokio_util::sync::CancellationToken) -> Option<(TcpStream, Peer)> {
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = shutdown.cancelled() => return None,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                // Answers are small and waited for: they must not be held back for more.
-                let _ = stream.set_nodelay(true);
-                return Some((stream, Peer(peer)));
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                // Out of file descriptors, mostly: the next attempt would fail as quickly.
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        }
     }
 }
 
@@ -165,7 +141,7 @@ pub async fn serve_admin(listener: UnixListener, router: Router, tasks: Tasks) {
         let Ok((stream, _)) = accepted else { continue };
         let Ok(peer) = stream.peer_cred() else { continue };
         let router = router.clone().layer(axum::Extension(Administrator::local(peer.uid())));
-        let connection_tasks = tasks.clone();
+        let (stream, connection_tasks) = (Steady::new(stream, door::READING), tasks.clone());
         tasks.spawn(async move { converse(stream, Http::One, Routed::new(router, None), &connection_tasks).await });
     }
 }
