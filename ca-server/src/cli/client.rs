@@ -26,13 +26,19 @@ const PAGE: u32 = 500;
 pub(super) struct Client {
     dir: PathBuf,
     socket: PathBuf,
+    patience: Duration,
 }
 
 impl Client {
     /// For the CA of this folder.
     pub(super) fn of(dir: &Dir) -> Result<Self, CliError> {
         let config = dir.config()?;
-        Ok(Self { dir: config.dir, socket: config.admin.socket })
+        Ok(Self { dir: config.dir, socket: config.admin.socket, patience: PATIENCE })
+    }
+
+    /// For questions whose answer may take the CA longer than a minute.
+    pub(super) fn waiting(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
@@ -77,9 +83,9 @@ impl Client {
     }
 
     async fn exchange(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Result<Bytes, CliError> {
-        let late = |_| self.broken(&format!("it did not answer within {} s", PATIENCE.as_secs()));
+        let late = |_| self.broken(&format!("it did not answer within {} s", self.patience.as_secs()));
         let (status, answer) =
-            tokio::time::timeout(PATIENCE, self.converse(method, path, body)).await.map_err(late)??;
+            tokio::time::timeout(self.patience, self.converse(method, path, body)).await.map_err(late)??;
         if status.is_success() { Ok(answer) } else { Err(refusal(status, &answer)) }
     }
 

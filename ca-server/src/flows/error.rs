@@ -77,6 +77,9 @@ impl From<StoreError> for FlowError {
     fn from(error: StoreError) -> Self {
         if matches!(error, StoreError::Conflict { .. } | StoreError::Duplicate { .. }) {
             Self::Conflict(error.to_string())
+        } else if error == StoreError::TooSlow {
+            // 503, although narrowing is the surer way: what is too slow beside other work may fit in an idle hour
+            Self::Unavailable { what: missing(&error), cause: error.to_string(), retry_after: Duration::from_secs(60) }
         } else if error.is_retryable() {
             let retry_after = Duration::from_secs(2);
             Self::Unavailable { what: missing(&error), cause: error.to_string(), retry_after }
@@ -95,6 +98,9 @@ const fn missing(error: &StoreError) -> &'static str {
         StoreError::Locked { .. } => {
             "the CA's database is locked by another process; nothing was changed; end that process (the CA's log names the file) and try again"
         }
+        StoreError::TooSlow => {
+            "reading the CA's database took longer than it may and was stopped; nothing was changed; ask for less (a narrower `--where`, `--name` or `--label`, a smaller `--limit`), or try again when the machine has less to do"
+        }
         _ => "the database is busy; try again",
     }
 }
@@ -108,5 +114,20 @@ impl From<SignError> for FlowError {
             }
             SignError::NeedsPerson { .. } => Self::Internal(error.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fails when whoever searches too much hears only that the CA failed.
+    #[test]
+    fn a_search_that_is_too_slow_names_the_way_out() {
+        let FlowError::Unavailable { what, retry_after, .. } = StoreError::TooSlow.into() else {
+            panic!("it may work later");
+        };
+        assert!(what.contains("ask for less") && what.contains("nothing was changed"), "{what}");
+        assert_eq!(retry_after, Duration::from_secs(60), "no program is to repeat it at once");
     }
 }

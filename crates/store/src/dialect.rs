@@ -24,6 +24,11 @@ pub(crate) fn member(tx: &Tx<'_>, column: &str) -> String {
     if tx.is_postgres() { format!("{column}::json ->>") } else { format!("{column} ->>") }
 }
 
+/// A column by which rows are tested and never found: SQLite leaves its indexes aside.
+pub(crate) fn tested(tx: &Tx<'_>, column: &str) -> String {
+    if tx.is_postgres() { column.to_owned() } else { format!("+{column}") }
+}
+
 /// Whether the schema has a table, for the time before the first migration. `$1` is its name.
 pub(crate) fn table_exists(tx: &Tx<'_>) -> &'static str {
     if tx.is_postgres() {

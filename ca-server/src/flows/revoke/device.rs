@@ -157,7 +157,7 @@ impl FirstTransaction {
         let orders = self.end_orders(tx).await?;
         let keys = self.end_keys(tx).await?;
         let ids = many::ids_of_device(tx, id, None, BATCH).await?;
-        let rest = match sweep::next(&ids) {
+        let rest = match sweep::next(&ids, BATCH) {
             Some(after) => {
                 let work = Work::RevokeDevice(id, self.reason);
                 Some(Rest { after, job: work.begin_as(tx, self.job, &self.lease, self.now).await? })
@@ -245,7 +245,7 @@ async fn finish(
             .store
             .write_held(async move |tx| {
                 let ids = many::ids_of_device(tx, device, after, BATCH).await?;
-                Ok::<_, FlowError>((sweep.revoke(tx, &ids).await?, sweep::next(&ids)))
+                Ok::<_, FlowError>((sweep.revoke(tx, &ids).await?, sweep::next(&ids, BATCH)))
             })
             .await?;
         failpoint!("ca.device.batch");

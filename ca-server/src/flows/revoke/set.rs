@@ -1,5 +1,7 @@
-//! Revoking a set: a plan that tells what it would mean, then batches, each a transaction of its own. A batch that is asked
-//! for again finds what is left, so a set that was broken off goes on where it stood.
+//! Revoking a set: a plan that tells what it would mean, then stretches of batches, each batch a transaction of its own. What is
+//! asked for again finds what is left, so a set that was broken off goes on where it stood.
+//!
+//! A plan reads what may be a million rows, and a revocation in need does not wait for somebody's searches: both are passes.
 
 use failpoint::failpoint;
 use pki_core::acme::problem::Problem;
@@ -22,6 +24,10 @@ const ACTION: &str = "set.revoke";
 
 /// Devices that a plan names.
 const DEVICES: u32 = 20;
+
+/// Certificates of one stretch, ten transactions: a condition like a domain or a label costs each look the reading of all that
+/// it fits.
+const STRETCH: u32 = 10 * BATCH;
 
 /// What revoking a set would mean.
 #[derive(Debug)]
@@ -56,13 +62,13 @@ pub struct BatchRequest<'a> {
     pub up_to: CertificateId,
     /// How many it is about to affect, by whoever asks; wanted when it is everything.
     pub count: Option<u64>,
-    /// What the first batch was answered; none for that one.
+    /// What the first stretch was answered; none for that one.
     pub set: Option<EventId>,
-    /// Where the last batch ended.
+    /// Where the last stretch ended.
     pub after: Option<CertificateId>,
 }
 
-/// What a batch has done.
+/// What a stretch has done.
 #[derive(Debug)]
 pub struct Batch {
     /// The name of the whole.
@@ -89,7 +95,7 @@ async fn plan_up_to(
 ) -> Result<Plan, FlowError> {
     let now = ctx.now();
     ctx.store
-        .scan(async move |tx| {
+        .pass(async move |tx| {
             let newest = selected::newest(tx).await?;
             let Some(up_to) = last.or(newest) else {
                 return Ok(Plan { up_to: None, groups: vec![], devices: vec![], holders: 0, is_everything: false });
@@ -123,29 +129,45 @@ pub async fn run(ctx: &Context, request: BatchRequest<'_>) -> Result<Batch, Flow
     let after = request.after;
     let (ids, next, planned) = ctx
         .store
-        .scan(async move |tx| {
+        .pass(async move |tx| {
             let target = Target { selection: &selection, reason, now, up_to };
-            let ids = selected::affected(tx, &target, after, BATCH).await?;
-            let next = sweep::next(&ids);
+            let ids = selected::affected(tx, &target, after, STRETCH).await?;
+            let next = sweep::next(&ids, STRETCH);
             let planned = if next.is_none() { selected::count_planned(tx, &target).await? } else { 0 };
             Ok::<_, FlowError>((ids, next, planned))
         })
         .await?;
     let why = request.why;
     let sweep = Sweep::new(ctx, why.reason, why.comment.unwrap_or_default(), why.actor, format!("set:{set}"));
+    let mut batches = ids.chunks(usize::try_from(BATCH).unwrap_or(usize::MAX));
+    let mut revoked = write(ctx, &sweep, begun, batches.next().unwrap_or_default()).await?;
+    for ids in batches {
+        revoked += write(ctx, &sweep, None, ids).await?;
+    }
+    Ok(Batch { set, revoked, after: next, planned })
+}
+
+/// One batch, the first one of a set with its beginning; how many it has revoked.
+async fn write(
+    ctx: &Context,
+    sweep: &Sweep,
+    begun: Option<AuditEvent>,
+    ids: &[CertificateId],
+) -> Result<usize, FlowError> {
+    let (ids, revoking) = (ids.to_vec(), sweep.clone());
     let revoked = ctx
         .store
         .write_held(async move |tx| {
             if let Some(begun) = &begun {
                 audit::append(tx, begun).await?;
             }
-            sweep.revoke(tx, &ids).await
+            revoking.revoke(tx, &ids).await
         })
         .await?;
     failpoint!("ca.revoke.batch");
-    ctx.metrics.revoked(why.reason, revoked);
+    ctx.metrics.revoked(sweep.reason, revoked);
     after_commit(ctx).await;
-    Ok(Batch { set, revoked, after: next, planned })
+    Ok(revoked)
 }
 
 /// Whoever is about to revoke everything has to know how much that is.

@@ -18,9 +18,9 @@ use crate::flows::{Context, FlowError};
 /// Certificates of one transaction: some ten milliseconds, for which others wait.
 pub(super) const BATCH: u32 = 500;
 
-/// Where the next batch begins, when this one is full.
-pub(super) fn next(ids: &[CertificateId]) -> Option<CertificateId> {
-    ids.last().copied().filter(|_| ids.len() >= usize::try_from(BATCH).unwrap_or(usize::MAX))
+/// Where the next look begins, when this one found as many as it was to find.
+pub(super) fn next(ids: &[CertificateId], limit: u32) -> Option<CertificateId> {
+    ids.last().copied().filter(|_| ids.len() >= usize::try_from(limit).unwrap_or(usize::MAX))
 }
 
 /// Why many certificates are revoked: owned, so that a transaction can take it along.

@@ -155,23 +155,23 @@ pub struct RunRequest {
     /// How many the plan affects; wanted when that is everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
-    /// As the answer to the first batch said; refused when that had another `where`, `upTo` or `reason`.
+    /// As the first answer said; refused when that had another `where`, `upTo` or `reason`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set: Option<String>,
-    /// [`RunView::next`] of the batch before.
+    /// [`RunView::next`] of the answer before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
 }
 
-/// What a batch has done.
+/// What was done of a set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunView {
     /// The name of the whole, in the audit log too.
     pub set: String,
-    /// How many certificates this batch has revoked.
+    /// How many certificates were revoked now.
     pub revoked: u64,
-    /// Where the next batch begins; absent at the end.
+    /// Where to go on; absent at the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
     /// At the end: how many of the set are being signed at this moment; ask again from the beginning.

@@ -56,9 +56,15 @@ pub struct Group {
 }
 
 /// Conditions of a statement and their values.
+///
+/// A batch is the next some by id. SQLite goes by the index that promises the fewest rows, and where that is in another order it
+/// reads all of them and sorts, for each batch anew: a set of a million would take hours. So conditions that many certificates
+/// fit are tested row by row along the ids, and those that few fit name ids, which SQLite takes in their order.
 struct Where {
     sql: String,
     values: Vec<Value<'static>>,
+    /// The placeholders of the ids between which a statement looks: behind the one, up to the other.
+    window: Option<(String, String)>,
 }
 
 impl Where {
@@ -74,19 +80,27 @@ impl Where {
     }
 
     fn of(tx: &Tx<'_>, target: &Target<'_>) -> Self {
-        let mut all = Self::selecting(tx, target.selection);
-        all.and(NOT_OWN);
-        let end = all.put(Value::text(target.up_to));
-        all.and(&format!("c.id <= {end}"));
+        Self::along("c.id", tx, target, None)
+    }
+
+    fn along(id: &str, tx: &Tx<'_>, target: &Target<'_>, after: Option<CertificateId>) -> Self {
+        let mut all = Self { sql: NOT_OWN.to_owned(), values: Vec::new(), window: None };
+        all.window = Some((all.put(crate::after(after)), all.put(Value::text(target.up_to))));
+        all.sql += &all.within(id);
+        all.select(tx, target.selection);
         all
     }
 
-    fn selecting(tx: &Tx<'_>, selection: &Selection) -> Self {
-        let mut all = Self { sql: "TRUE".to_owned(), values: Vec::new() };
+    fn select(&mut self, tx: &Tx<'_>, selection: &Selection) {
         for condition in selection.conditions() {
-            all.condition(tx, condition);
+            self.condition(tx, condition);
         }
-        all
+    }
+
+    /// What keeps a column with ids within the window.
+    fn within(&self, column: &str) -> String {
+        let between = |(after, last): &(String, String)| format!(" AND {column} > {after} AND {column} <= {last}");
+        self.window.as_ref().map_or_else(String::new, between)
     }
 
     fn condition(&mut self, tx: &Tx<'_>, condition: &Condition) {
@@ -99,26 +113,32 @@ impl Where {
         match test {
             Test::Issuer(issuer) => {
                 let (id, name) = (self.put(issuer.clone()), self.put(issuer.clone()));
-                format!("c.issuer_id IN (SELECT id FROM issuer WHERE id = {id} OR name = {name})")
+                let column = dialect::tested(tx, "c.issuer_id");
+                format!("{column} IN (SELECT id FROM issuer WHERE id = {id} OR name = {name})")
             }
             Test::Profile(name) => format!("c.profile = {}", self.put(Value::text(name))),
             Test::Site(name) => format!("c.site_id = {}", self.put(Value::text(name))),
             Test::Device(name) => {
-                format!("c.device_id IN (SELECT id FROM device WHERE name = {})", self.put(Value::text(name)))
+                format!("c.device_id = (SELECT id FROM device WHERE name = {})", self.put(Value::text(name)))
             }
             Test::Label { key, value } => {
-                let (key, value) = (self.put(key.clone()), self.put(value.clone()));
+                let (key, value, within) = (self.put(key.clone()), self.put(value.clone()), self.within("o.id"));
                 let member = dialect::member(tx, "labels");
-                format!("c.device_id IN (SELECT id FROM device WHERE ({member} {key}) = {value})")
+                format!(
+                    "c.id IN (SELECT o.id FROM certificate o WHERE o.device_id IN \
+                     (SELECT id FROM device WHERE ({member} {key}) = {value}){within})"
+                )
             }
             Test::Name(pattern) => {
                 let (first, last) = search::range(pattern);
-                let (first, last) = (self.put(first), self.put(last));
+                let (first, last, within) = (self.put(first), self.put(last), self.within("certificate_id"));
                 format!(
-                    "c.id IN (SELECT certificate_id FROM certificate_name WHERE token >= {first} AND token < {last})"
+                    "c.id IN (SELECT certificate_id FROM certificate_name WHERE token >= {first} AND token < {last}{within})"
                 )
             }
-            Test::Key(sha256) => format!("c.spki_sha256 = {}", self.put(sha256.to_vec())),
+            Test::Key(sha256) => {
+                format!("c.id IN (SELECT id FROM certificate WHERE spki_sha256 = {})", self.put(sha256.to_vec()))
+            }
             Test::Reason(None) => "(c.state = 'revoked' AND c.revocation_reason IS NULL)".to_owned(),
             Test::Reason(Some(reason)) => format!("c.revocation_reason = {}", self.put(Some(*reason))),
             Test::Time { moment, side, at } => {
@@ -127,6 +147,7 @@ impl Where {
                     Moment::Expires => "c.not_after",
                     Moment::Revoked => "c.revoked_at",
                 };
+                let column = dialect::tested(tx, column);
                 format!("{column} {} {}", if *side == Side::After { ">=" } else { "<" }, self.put(*at))
             }
         }
@@ -145,8 +166,9 @@ impl Where {
 
 /// The conditions of a selection, for statements whose certificates are called `c`.
 pub(crate) fn conditions(tx: &Tx<'_>, selection: &Selection) -> (String, Vec<Value<'static>>) {
-    let Where { sql, values } = Where::selecting(tx, selection);
-    (sql, values)
+    let mut all = Where { sql: "TRUE".to_owned(), values: Vec::new(), window: None };
+    all.select(tx, selection);
+    (all.sql, all.values)
 }
 
 /// How many certificates of a set are where, and what becomes of them.
@@ -194,15 +216,18 @@ pub async fn affected(
     after: Option<CertificateId>,
     limit: u32,
 ) -> Result<Vec<CertificateId>, StoreError> {
-    let mut all = Where::of(tx, target);
-    let (affected, now) = (all.affected(target), all.put(target.now));
-    let (after, limit) = (all.put(crate::after(after)), all.put(limit));
+    let (sql, values) = batch(tx, target, after, limit);
+    tx.rows(sql, &values).await?.into_iter().map(|row| row.fields(TABLE).id()).collect()
+}
+
+fn batch(tx: &Tx<'_>, target: &Target<'_>, after: Option<CertificateId>, limit: u32) -> (String, Vec<Value<'static>>) {
+    let mut all = Where::along("c.id", tx, target, after);
+    let (affected, now, limit) = (all.affected(target), all.put(target.now), all.put(limit));
     let sql = format!(
-        "SELECT c.id FROM certificate c WHERE {} AND {affected} AND c.not_after >= {now} AND c.id > {after} \
-         ORDER BY c.id LIMIT {limit}",
+        "SELECT c.id FROM certificate c WHERE {} AND {affected} AND c.not_after >= {now} ORDER BY c.id LIMIT {limit}",
         all.sql
     );
-    tx.rows(sql, &all.values).await?.into_iter().map(|row| row.fields(TABLE).id()).collect()
+    (sql, all.values)
 }
 
 /// The newest certificate there is: a set that is planned now ends with it.
@@ -213,9 +238,14 @@ pub async fn newest(tx: &mut Tx<'_>) -> Result<Option<CertificateId>, StoreError
 
 /// How many of a set are being signed: they can be revoked a moment later.
 pub async fn count_planned(tx: &mut Tx<'_>, target: &Target<'_>) -> Result<u64, StoreError> {
-    let all = Where::of(tx, target);
-    let sql = format!("SELECT COUNT(*) FROM certificate c WHERE {} AND c.state = 'planned'", all.sql);
-    counted(tx.row(sql, &all.values).await?)
+    let (sql, values) = planned(tx, target);
+    counted(tx.row(sql, &values).await?)
+}
+
+/// They are few, and have an index of their own.
+fn planned(tx: &Tx<'_>, target: &Target<'_>) -> (String, Vec<Value<'static>>) {
+    let all = Where::along(&dialect::tested(tx, "c.id"), tx, target, None);
+    (format!("SELECT COUNT(*) FROM certificate c WHERE {} AND c.state = 'planned'", all.sql), all.values)
 }
 
 /// Whether anything in force is no part of a set; what was made later than its end does not count. What is on hold already, or
@@ -247,3 +277,7 @@ fn load_group(row: Row) -> Result<Group, StoreError> {
     };
     Ok(Group { site, profile, fate, count: fields.u64()? })
 }
+
+#[cfg(test)]
+#[path = "selected_tests.rs"]
+mod tests;

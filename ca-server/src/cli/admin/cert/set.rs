@@ -17,6 +17,9 @@ use crate::cli::output;
 const ROUNDS: usize = 60;
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// How long an answer may take: the CA gives the reading of all its certificates ten minutes.
+const PATIENCE: Duration = Duration::from_secs(660);
+
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Set {
     /// Every certificate that fits all conditions: issuer, profile, site, device, label.KEY, name, key, reason =VALUE or
@@ -60,7 +63,7 @@ impl Set {
         reason: Option<String>,
         comment: Option<String>,
     ) -> Result<(), CliError> {
-        let client = Client::of(&admin.dir)?;
+        let client = Client::of(&admin.dir)?.waiting(PATIENCE);
         let request = SetRequest { selection: self.conditions.join(" "), reason: reason.clone() };
         let plan: SetPlan = client.post("/api/v1/revocations/plan", &request).await?;
         let format = admin.output.output;
@@ -121,7 +124,7 @@ async fn execute(client: &Client, mut order: RunRequest, plan: &SetPlan) -> Resu
         loop {
             batches += 1;
             let done: RunView = client.post("/api/v1/revocations/run", &order).await.map_err(|error| {
-                CliError::Failed(format!("{error}\nuntil then {} revoked; the same command goes on", were(revoked)))
+                CliError::Failed(format!("{error}\nuntil then at least {} revoked; the same command goes on", were(revoked)))
             })?;
             revoked += done.revoked;
             under_way = done.under_way;
