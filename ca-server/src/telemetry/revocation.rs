@@ -30,7 +30,9 @@ impl RevocationMetrics {
 
     pub(super) fn render(&self, out: &mut String) {
         self.by_reason.render(out, "pilotlight_revocations_total", "Certificates revoked here, by reason.");
-        let Some((number, sizes, unreadable, at)) = *self.denied.lock().unwrap_or_else(std::sync::PoisonError::into_inner) else {
+        let Some((number, sizes, unreadable, at)) =
+            *self.denied.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        else {
             return;
         };
         header(out, "pilotlight_denied_entries", "gauge", "What this server refuses, by kind.");

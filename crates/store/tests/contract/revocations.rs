@@ -188,7 +188,8 @@ async fn denials_are_in_the_same_numbering(store: &Store) {
     let again = device.clone();
     let allowed = write(store, async move |tx| denials::allow(tx, &again, at(4)).await).await;
     assert_eq!(allowed, Ok(7));
-    let denial = |number, subject: &Subject, is_denied, at| Denial { subject: Ok(subject.clone()), number, is_denied, at };
+    let denial =
+        |number, subject: &Subject, is_denied, at| Denial { subject: Ok(subject.clone()), number, is_denied, at };
     let mut expected: Vec<Denial> =
         (2..).zip(&subjects[1..]).map(|(number, subject)| denial(number, subject, true, at(3))).collect();
     expected.push(denial(7, &device, false, at(4)));

@@ -178,7 +178,9 @@ async fn what_was_revoked_before_revocations_were_numbered_is_numbered() {
             .iter()
             .map(|event| match event {
                 Event::Certificate(entry) => (entry.number, entry.change.serial.to_string(), entry.change.shard),
-                Event::Denial(denial) => (denial.number, format!("{:?}", denial.subject.as_ref().unwrap()), denial.is_denied.into()),
+                Event::Denial(denial) => {
+                    (denial.number, format!("{:?}", denial.subject.as_ref().unwrap()), denial.is_denied.into())
+                }
             })
             .collect();
         let expected = [

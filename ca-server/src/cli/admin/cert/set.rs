@@ -124,7 +124,10 @@ async fn execute(client: &Client, mut order: RunRequest, plan: &SetPlan) -> Resu
         loop {
             batches += 1;
             let done: RunView = client.post("/api/v1/revocations/run", &order).await.map_err(|error| {
-                CliError::Failed(format!("{error}\nuntil then at least {} revoked; the same command goes on", were(revoked)))
+                CliError::Failed(format!(
+                    "{error}\nuntil then at least {} revoked; the same command goes on",
+                    were(revoked)
+                ))
             })?;
             revoked += done.revoked;
             under_way = done.under_way;
