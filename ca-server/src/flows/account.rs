@@ -45,8 +45,8 @@ pub enum Registered {
 
 /// Registers the key of the request, or finds its account.
 pub async fn register(ctx: &Context, request: &KeyRequest, new: NewAccount) -> Result<Registered, FlowError> {
-    if let Some(known) = find(ctx, request).await? {
-        return recognise(known, new.binding).map(Registered::Known);
+    if let Some(known) = request.account() {
+        return recognise(known.clone(), new.binding).map(Registered::Known);
     }
     if new.only_existing {
         return Err(FlowError::problem(ProblemKind::AccountDoesNotExist, "no account has this key"));

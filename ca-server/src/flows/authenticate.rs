@@ -43,6 +43,7 @@ impl AccountRequest {
 #[derive(Debug)]
 pub struct KeyRequest {
     key: Jwk,
+    account: Option<Account>,
     payload: Vec<u8>,
 }
 
@@ -50,6 +51,11 @@ impl KeyRequest {
     /// The key that signed.
     pub fn key(&self) -> &Jwk {
         &self.key
+    }
+
+    /// The account that has this key already, as recorded when the request came.
+    pub fn account(&self) -> Option<&Account> {
+        self.account.as_ref()
     }
 
     /// The verified payload.
@@ -100,10 +106,14 @@ async fn load(ctx: &Context, id: AccountId) -> Result<Holder, FlowError> {
     Ok(holder)
 }
 
-/// Verifies a request with `jwk`.
+/// Verifies a request with `jwk`. It may be the key of an account, and who is denied as that is denied here too.
 pub async fn by_key(ctx: &Context, jws: FlatJws, key: Jwk) -> Result<KeyRequest, FlowError> {
-    let (payload, _) = spend(ctx, jws.verify(&key)?, None).await?;
-    Ok(KeyRequest { key, payload })
+    let verified = jws.verify(&key)?;
+    let holder = Holder::of_key(&ctx.store, key.thumbprint()).await?;
+    holder.iter().try_for_each(|holder| refuse_denied(ctx, holder))?;
+    let (payload, _) = spend(ctx, verified, None).await?;
+    holder.iter().try_for_each(|holder| refuse_denied(ctx, holder))?;
+    Ok(KeyRequest { key, account: holder.map(|holder| holder.account), payload })
 }
 
 /// RFC 8555 section 7.3.6; a device out of service takes its accounts with it.

@@ -8,10 +8,11 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pki_core::acme::account::Account;
+use pki_core::acme::jwk::Thumbprint;
 use pki_core::device::Device;
 use pki_core::ids::AccountId;
 use pki_core::time::Timestamp;
-use store::{Store, StoreError, accounts, devices, nonces};
+use store::{Store, StoreError, Tx, accounts, devices, nonces};
 use tokio::sync::oneshot;
 
 use super::FlowError;
@@ -35,14 +36,29 @@ impl Holder {
     pub(super) async fn load(store: &Store, id: AccountId) -> Result<Option<Self>, FlowError> {
         store
             .look(async move |tx| {
-                let Some(account) = accounts::find(tx, id).await? else { return Ok(None) };
-                let device = match account.device() {
-                    Some(device) => devices::find(tx, device).await?,
-                    None => None,
-                };
-                Ok::<_, FlowError>(Some(Self { account, device }))
+                let account = accounts::find(tx, id).await?;
+                Self::of(tx, account).await
             })
             .await
+    }
+
+    /// Loads the account that has this key.
+    pub(super) async fn of_key(store: &Store, key: Thumbprint) -> Result<Option<Self>, FlowError> {
+        store
+            .look(async move |tx| {
+                let account = accounts::find_by_thumbprint(tx, &key).await?;
+                Self::of(tx, account).await
+            })
+            .await
+    }
+
+    async fn of(tx: &mut Tx<'_>, account: Option<Account>) -> Result<Option<Self>, FlowError> {
+        let Some(account) = account else { return Ok(None) };
+        let device = match account.device() {
+            Some(device) => devices::find(tx, device).await?,
+            None => None,
+        };
+        Ok(Some(Self { account, device }))
     }
 
     fn versions(&self) -> (i64, Option<i64>) {

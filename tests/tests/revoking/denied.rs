@@ -1,7 +1,7 @@
 //! The denied set of a running server: what others write into the database is in force within a second.
 
-use serde_json::Value;
-use tests::acme_raw::{Answer, Client, Jws, Key};
+use serde_json::{Value, json};
+use tests::acme_raw::{Account, Answer, Client, Jws, Key, new_account};
 use tests::ca::{Ca, plain_get};
 use tests::gateway::Gateway;
 use tests::wait;
@@ -36,10 +36,12 @@ print(number)
     let gateway = Gateway::of(&ca).await;
     gateway.issue().await;
     let account = gateway.account.url.rsplit('/').next().unwrap().to_owned();
-    for (kind, subject) in [("site", "home"), ("account", account.as_str())] {
+    let device = ca.json(&["device", "show", "gw-1"]).await["id"].as_str().unwrap().to_owned();
+    for (kind, subject) in [("site", "home"), ("account", account.as_str()), ("device", device.as_str())] {
         let told: u64 = ca.python(PROGRAM, &format!("{kind} {subject} 1")).await.trim().parse().unwrap();
         wait::until_true("the denial to be known", 20, async || number(&ca).await >= told).await;
         gateway.order().await.expect(kind, 401, "unauthorized");
+        registers(&gateway.account, kind, 401).await;
         assert_eq!(metric(&ca, &format!("pilotlight_denied_entries{{kind=\"{kind}\"}}")).await, 1.0);
         // it is known after the next start too
         ca.restart().await;
@@ -47,6 +49,7 @@ print(number)
         let told: u64 = ca.python(PROGRAM, &format!("{kind} {subject} 0")).await.trim().parse().unwrap();
         wait::until_true("the end of the denial", 20, async || number(&ca).await >= told).await;
         gateway.order().await.expect(kind, 201, "");
+        registers(&gateway.account, kind, 200).await;
     }
     assert!(metric(&ca, "pilotlight_denied_lag_seconds").await < 60.0);
 
@@ -69,6 +72,14 @@ print(number)
     assert!(refused.code == 1 && refused.stderr.contains("access was withdrawn"), "{refused}");
 }
 
+/// What comes of registering the key of an account once more (RFC 8555 section 7.3.1).
+async fn registers(known: &Account, what: &str, status: u16) {
+    for payload in [json!({}), json!({ "onlyReturnExisting": true })] {
+        let answer = new_account(&known.client, &known.key, &payload).await;
+        answer.expect(what, status, if status == 200 { "" } else { "unauthorized" });
+    }
+}
+
 /// Fails when a stolen device goes on spending nonces, which are rows where several servers share a database, or when people
 /// without the key of an account learn from the answer that it is denied.
 #[tokio::test(flavor = "multi_thread")]
@@ -82,6 +93,10 @@ async fn a_refusal_spends_no_nonce_and_tells_strangers_nothing() {
     let orders = format!("{}/orders", stolen.url);
     let refused = stolen.jws(&orders, "").await;
     client.post(&orders, &refused.sign(&stolen.key)).await.expect("it is out", 401, "unauthorized");
+    let registers = client.url("newAccount");
+    let by = ("jwk", stolen.key.jwk());
+    let unspent = Jws::new(by, refused.protected["nonce"].as_str().unwrap(), &registers, "{}");
+    client.post(&registers, &unspent.sign(&stolen.key)).await.expect("and so is its key", 401, "unauthorized");
     let nonce = refused.protected["nonce"].as_str().unwrap();
     let again = Jws::new(("kid", other.url.clone().into()), nonce, &other.url, "");
     client.post(&other.url, &again.sign(&other.key)).await.expect("the nonce is as good as before", 200, "");
