@@ -77,7 +77,7 @@ pub async fn build(config: &Config, passphrase: Passphrase, own: Vec<std::net::S
     policy::begin(&ctx).await?;
     let validator = Arc::new(validator(config, own)?);
     let own = OwnCertificate::start(&ctx, &config.dir, config.external.own_names()).await?;
-    let root_crl = RootCrlWatch::new(config.ca.root.crl.clone(), ctx.now());
+    let root_crl = RootCrlWatch::start(config.ca.root.crl.clone(), &ctx).await;
     let retention = Retention { orders: config.retention.orders, eab_keys: config.retention.eab_keys };
     let http = http(config, ctx, validator.issuers.clone());
     let tasks = http.tasks.clone();
@@ -94,7 +94,7 @@ pub async fn build_responder(config: &Config) -> Result<ResponderApp, BuildError
     let desk = IssueDesk::without_key(config.ca.issuing.key.clone());
     let site_key = SiteKey::of_the_moment(Arc::clone(&entropy));
     let ctx = context(config, material, store, policy, (desk, site_key), (clock, entropy)).await?;
-    let root_crl = RootCrlWatch::new(config.ca.root.crl.clone(), ctx.now());
+    let root_crl = RootCrlWatch::start(config.ca.root.crl.clone(), &ctx).await;
     Ok(ResponderApp { http: http(config, ctx, Vec::new()), root_crl })
 }
 

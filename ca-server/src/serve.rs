@@ -162,7 +162,7 @@ async fn watch_responder(http: Arc<Http>, root_crl: RootCrlWatch, tasks: Tasks) 
     let shutdown = tasks.shutdown();
     while !shutdown.is_cancelled() {
         http.ready.set(http.ctx.ocsp.can_sign(http.ctx.now()));
-        root_crl.look(&http.ctx);
+        root_crl.look(&http.ctx).await;
         take_up_lists(&http).await;
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}

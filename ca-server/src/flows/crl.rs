@@ -2,7 +2,8 @@
 //!
 //! [`look`] tells what is due, [`publish`] makes it: [`build`] reads the revocations once and writes the lists, they are signed
 //! here, [`check`] holds them against the ones before, and one transaction puts them in the place of exactly those. What is
-//! served stands on the [`shelf`], with a copy in a [`folder`]; [`marks`] notice a database that was restored.
+//! served stands on the [`shelf`], with a copy in a [`folder`]; [`marks`] notice a database that was restored. The [`root`]'s list
+//! comes from a ceremony.
 
 mod authority;
 mod build;
@@ -10,6 +11,7 @@ mod check;
 mod folder;
 mod look;
 mod marks;
+pub mod root;
 mod shelf;
 mod trouble;
 
@@ -290,10 +292,9 @@ fn shelve(ctx: &Context, published: Published) {
 
 /// Writes down the numbers of what is served, and to the folder what it has not. What fails is tried again with every look.
 async fn settle(ctx: &Context) {
-    let numbers = ctx.crls.shelf.all().into_iter();
-    let numbers = numbers.map(|list| (marks::scope(list.record.issuer, list.record.shard), list.record.number));
-    report(ctx, Part::Marks, None, ctx.crls.marks.raise(numbers).await).await;
     let lists = all(ctx);
+    let numbers = lists.iter().map(|list| (marks::scope(list.record.issuer, list.record.shard), list.record.number));
+    report(ctx, Part::Marks, None, ctx.crls.marks.raise(numbers).await).await;
     if ctx.crls.folder.has(&lists) {
         report(ctx, Part::Folder, None, Ok(())).await;
         return;

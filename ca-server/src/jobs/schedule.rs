@@ -26,7 +26,7 @@ pub async fn run(ctx: Arc<Context>, chores: Chores, tasks: Tasks) {
         if let Err(error) = chores.own.renew_if_due(&ctx).await {
             tracing::error!(%error, "the CA's own TLS certificate is not renewed; it is tried again");
         }
-        chores.root_crl.look(&ctx);
+        chores.root_crl.look(&ctx).await;
         tokio::select! {
             () = tokio::time::sleep(PERIOD) => {}
             () = shutdown.cancelled() => return,

@@ -28,10 +28,12 @@ pub enum Part {
     Marks,
     /// The clock, when lists are dated after it.
     Clock,
+    /// The file of the root's list, when it is older than what was published, or none.
+    Root,
 }
 
 impl Part {
-    const ALL: [Self; 5] = [Self::Publish, Self::Key, Self::Folder, Self::Marks, Self::Clock];
+    const ALL: [Self; 6] = [Self::Publish, Self::Key, Self::Folder, Self::Marks, Self::Clock, Self::Root];
 
     /// The word for it.
     pub const fn as_str(self) -> &'static str {
@@ -41,6 +43,7 @@ impl Part {
             Self::Folder => "folder",
             Self::Marks => "marks",
             Self::Clock => "clock",
+            Self::Root => "root",
         }
     }
 }
@@ -136,7 +139,7 @@ impl CrlMetrics {
         self.failures.render(
             out,
             "pilotlight_crl_publication_failures_total",
-            "What did not go well, by part: publish, key, folder, marks, clock.",
+            "What did not go well, by part: publish, key, folder, marks, clock, root.",
         );
         header(out, "pilotlight_crl_publication_failing", "gauge", "1 while that part does not go well.");
         let failing = locked(&self.failing).clone();

@@ -15,6 +15,7 @@ mod nginx;
 mod programs;
 mod publishing;
 mod replicas;
+mod root;
 mod serving;
 mod trouble;
 mod world;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use pki_core::ids::IssuerId;
 use serde::Serialize;
 use signer::durable::{self, Existing};
 
@@ -47,6 +48,11 @@ struct Line<'a> {
 impl Folder {
     pub(super) fn new(path: PathBuf) -> Self {
         Self { path, written: Arc::default(), looks: Arc::default() }
+    }
+
+    /// Where the root's list is copied to.
+    pub(super) fn of_root(&self, root: IssuerId) -> PathBuf {
+        self.path.join(format!("{root}.crl"))
     }
 
     /// Whether everything is there, as far as this process wrote it; now and then it is not believed, so that [`Self::write`]

@@ -139,7 +139,7 @@ fn write(path: &Path, marks: BTreeMap<String, u64>) -> Result<(), String> {
 pub(super) struct Known(BTreeMap<String, u64>);
 
 impl Known {
-    fn get(&self, name: &str) -> u64 {
+    pub(super) fn get(&self, name: &str) -> u64 {
         self.0.get(name).copied().unwrap_or(0)
     }
 
