@@ -1,5 +1,6 @@
 //! Power cuts in the middle of a publication.
 
+use tests::folders::write;
 use tests::http::curl;
 use tests::wait;
 
@@ -37,4 +38,26 @@ async fn crl_2_and_9_a_cut_loses_no_list_and_no_number() {
         .await;
         world.ca.stop().await;
     }
+}
+
+/// A cut in the middle of writing a copy leaves half of it under another name. Fails when that stays in a folder that others
+/// mirror, or when a file of somebody else is taken away with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn crl_10_half_a_copy_does_not_stay_in_the_folder() {
+    let mut world = World::start(&[]).await;
+    let folder = world.ca.dir().join("crl");
+    let issuer = folder.join(world.ca.issuer_id());
+    wait::until_true("the folder of the shards", SOON, async || issuer.join("0.crl").is_file()).await;
+    world.ca.stop().await;
+    let halves = [
+        folder.join(format!(".{}.4711.tmp", world.complete())),
+        folder.join(".index.json.1.tmp"),
+        issuer.join(".0.crl.99999.tmp"),
+    ];
+    let others = [folder.join(".index.json.tmp"), folder.join(".notes.1.tmp"), issuer.join(".nfs0001")];
+    halves.iter().chain(&others).for_each(|file| write(file, "half", 0o644));
+    world.ca.serve().await;
+    wait::until_true("the halves to be gone", SOON, async || halves.iter().all(|file| !file.exists())).await;
+    assert!(others.iter().all(|file| file.is_file()), "files of others stay");
+    world.ca.stop().await;
 }

@@ -71,6 +71,9 @@ impl Folder {
     /// Writes the files that are older than these lists, gone or cut short, and then the index.
     pub(super) fn write(&self, lists: &[Arc<Published>]) -> Result<(), String> {
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        if written.is_empty() {
+            sweep(&self.path, true);
+        }
         let mut is_changed = !self.path.join(INDEX).is_file();
         for list in lists {
             for (name, bytes) in files(list) {
@@ -107,6 +110,20 @@ impl Folder {
             })?;
         }
         Ok(())
+    }
+}
+
+/// Takes away what a cut during an earlier write has left here and in the folders of issuers, which others mirror; what cannot be
+/// taken away harms nobody.
+fn sweep(folder: &Path, has_issuers: bool) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let is_issuer = || name.to_str().is_some_and(|name| name.parse::<IssuerId>().is_ok());
+        if durable::leftover(&name).is_some_and(|file| file == INDEX || file.ends_with(".crl")) {
+            let _ = std::fs::remove_file(entry.path());
+        } else if has_issuers && is_issuer() {
+            sweep(&entry.path(), false);
+        }
     }
 }
 
