@@ -207,8 +207,13 @@ impl Ca {
 
     /// Starts it so that it refuses each `n`-th good nonce (protocols NON-8), and waits until it is ready.
     pub async fn serve_refusing_nonces(&mut self, n: u32) {
+        self.serve_refusing("ca.nonce", n).await;
+    }
+
+    /// Starts it so that it refuses each `n`-th passage of a point, such as `ca.crl.sign`, and waits until it is ready.
+    pub async fn serve_refusing(&mut self, point: &str, n: u32) {
         let mut command = self.serve_command();
-        command.env("PILOTLIGHT_REFUSE", format!("ca.nonce:{n}"));
+        command.env("PILOTLIGHT_REFUSE", format!("{point}:{n}"));
         self.launch(command);
         self.ready().await;
     }

@@ -28,10 +28,8 @@ pub struct SmallDisk {
 #[derive(Debug)]
 enum Kind {
     Mounted,
-    Common(
-        #[expect(dead_code, reason = "is removed, and given to the next test, on drop")]
-        (Folder, MutexGuard<'static, ()>),
-    ),
+    /// Is removed, and given to the next test, on drop.
+    Common((Folder, MutexGuard<'static, ()>)),
 }
 
 impl SmallDisk {
@@ -74,6 +72,33 @@ impl SmallDisk {
         for size in [64 * 1024, 4096, 512, 1] {
             while ballast.write(&vec![0; size]).is_ok_and(|written| written == size) {}
         }
+    }
+
+    /// Lets nobody write to it. What is there can be read on, by its path without links.
+    pub fn close(&self) {
+        match &self.kind {
+            Kind::Mounted => self.remount("ro"),
+            // nobody can make a file there either
+            Kind::Common(_) => self.lead_to(Path::new("/proc")),
+        }
+    }
+
+    /// Lets everybody write to it again.
+    pub fn open(&self) {
+        match &self.kind {
+            Kind::Mounted => self.remount("rw"),
+            Kind::Common((folder, _)) => self.lead_to(&folder.sub("disk")),
+        }
+    }
+
+    fn remount(&self, how: &str) {
+        let options = format!("remount,{how}");
+        assert!(Command::new("mount").args(["-o", &options]).arg(&self.at).status().unwrap().success());
+    }
+
+    fn lead_to(&self, place: &Path) {
+        std::fs::remove_file(&self.at).unwrap();
+        std::os::unix::fs::symlink(place, &self.at).unwrap();
     }
 
     /// Makes room again.

@@ -22,7 +22,7 @@ use std::time::Duration;
 use pki_core::ids::{IssuerId, Serial};
 use pki_core::issuance::plan::list_url;
 use pki_core::x509::crl::{self, Crl, CrlTbs};
-use signer::Purpose;
+use signer::{Purpose, SignError};
 pub use store::crls::CrlRecord;
 use store::crls::Lists;
 use store::revocations::{self, FirstCrl};
@@ -214,6 +214,11 @@ async fn sign(ctx: &Context, authority: &Authority, tbs: CrlTbs) -> Result<Crl, 
     let (algorithm, is_long) = (tbs.signature_algorithm(), tbs.tbs().len() > LONG);
     let bytes = Arc::new(tbs);
     let shared = Arc::clone(&bytes);
+    // tests have a signer that is too busy for a list; in a release it is never refused here
+    if failpoint::refuses("ca.crl.sign") {
+        let what = "the signer did not sign a revocation list in time".to_owned();
+        return Err(SignError::Retry { what, after: Duration::from_secs(1) }.into());
+    }
     let signature = ctx.desk.signer.sign_long(&authority.key, Purpose::Crl, algorithm, shared).await?;
     let fault = |what: &str| FlowError::Internal(format!("a revocation list is not published: {what}"));
     let tbs = Arc::try_unwrap(bytes).map_err(|_| fault("the signer did not let go of it"))?;

@@ -12,6 +12,7 @@ mod addresses;
 mod cuts;
 mod issuers;
 mod nginx;
+mod outages;
 mod programs;
 mod publishing;
 mod replicas;
