@@ -78,3 +78,53 @@ async fn a_set_that_was_cut_off_goes_on_when_it_is_asked_for_again() {
     assert_eq!((&done["revoked"], &done["plan"]["already"]), (&600.into(), &1000.into()), "{done:#}");
     assert_eq!(count(&ca, "state = 'revoked'").await, 1600);
 }
+
+/// Fails when a script that was cut off with `--count` can never finish, or takes what was issued since into its number.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_counted_set_that_was_cut_off_goes_on_with_the_same_number() {
+    let mut ca = Ca::start(&[]).await;
+    let gateway = Gateway::of(&ca).await;
+    gateway.issue().await;
+    ca.stop().await;
+    ca.multiply(&[("line-3", "gateway", 700, 86_400)]).await;
+    let all = |count| ["cert", "revoke", "--where", "all", "--count", count];
+    cut_off(&mut ca, &all("701")).await;
+    assert_eq!(count(&ca, "state = 'revoked'").await, 500);
+    let later = gateway.issue().await.serial;
+
+    let other = ca.command(&all("700")).await;
+    assert!(other.code == 1 && other.stderr.contains("it is 202 certificates, not 700"), "{other}");
+    let done = ca.json(&all("701")).await;
+    assert_eq!((&done["revoked"], &done["plan"]["already"]), (&201.into(), &500.into()), "{done:#}");
+    assert_eq!(count(&ca, "state = 'revoked'").await, 701);
+    assert_eq!(shown(&ca, &later).await["state"], "issued", "nobody has counted it");
+    let again = ca.command(&all("701")).await;
+    assert!(again.code == 0 && again.stderr.contains("nothing is left to be revoked of the set"), "{again}");
+    assert_eq!(ca.json(&all("1")).await["revoked"], 1, "a number that fits begins another set");
+}
+
+/// Fails when it goes on only as long as what is revoked still fits the conditions.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_counted_set_goes_on_although_its_condition_ends_with_it() {
+    let mut ca = Ca::start(&[]).await;
+    Gateway::of(&ca).await.issue().await;
+    ca.stop().await;
+    ca.multiply(&[("line-3", "gateway", 600, 86_400)]).await;
+    ca.serve().await;
+    ca.json(&["cert", "revoke", "--where", "site=line-3", "--yes", "--reason", "certificateHold"]).await;
+    ca.stop().await;
+    let for_good = ["cert", "revoke", "--where", "reason=certificateHold", "--count", "600", "--reason", "superseded"];
+    cut_off(&mut ca, &for_good).await;
+    assert_eq!(count(&ca, "revocation_reason = 4").await, 500);
+    assert_eq!(ca.json(&for_good).await["revoked"], 100);
+    assert_eq!(count(&ca, "revocation_reason = 4").await, 600);
+}
+
+/// A stopped CA serves, is cut off after the first batch of a set, and serves again.
+async fn cut_off(ca: &mut Ca, set: &[&str]) {
+    ca.serve_with_failpoint("ca.revoke.batch").await;
+    let cut = ca.command(set).await;
+    assert!(cut.code == 1 && cut.stderr.contains("the same command goes on"), "{cut}");
+    ca.wait_killed().await;
+    ca.serve().await;
+}

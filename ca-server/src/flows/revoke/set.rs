@@ -9,9 +9,9 @@ use pki_core::audit::AuditEvent;
 use pki_core::ids::{CertificateId, DeviceName, EventId};
 use pki_core::revocation::Reason;
 use pki_core::revocation::selection::Selection;
-use store::audit;
 pub use store::certificates::selected::Fate;
 use store::certificates::selected::{self, Group, Target};
+use store::{Tx, audit};
 
 use super::Why;
 use super::sweep::{self, BATCH, Sweep};
@@ -22,6 +22,12 @@ use crate::flows::{Context, FlowError};
 /// What the audit log calls the beginning of a set.
 const ACTION: &str = "set.revoke";
 
+/// What its events are about.
+const SUBJECT: &str = "certificates";
+
+/// So many events of sets, the newest, are looked through for one that was broken off.
+const REMEMBERED: u32 = 1000;
+
 /// Devices that a plan names.
 const DEVICES: u32 = 20;
 
@@ -30,7 +36,7 @@ const DEVICES: u32 = 20;
 const STRETCH: u32 = 10 * BATCH;
 
 /// What revoking a set would mean.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Plan {
     /// The newest certificate that is looked at; none when there are no certificates at all.
     pub up_to: Option<CertificateId>,
@@ -42,6 +48,8 @@ pub struct Plan {
     pub holders: u64,
     /// Whether nothing would be left in force.
     pub is_everything: bool,
+    /// The set that this is the rest of; none when it is a new one.
+    pub begun: Option<AuditEvent>,
 }
 
 impl Plan {
@@ -82,8 +90,51 @@ pub struct Batch {
 }
 
 /// Looks what a selection means, and changes nothing.
-pub async fn plan(ctx: &Context, selection: Selection, reason: Option<Reason>) -> Result<Plan, FlowError> {
-    plan_up_to(ctx, selection, reason, None).await
+///
+/// Whoever has counted and was broken off gives the same number again, and it is less by now; or it is the same again, because
+/// what was revoked has been replaced. So a set that was begun with this number goes on as long as anything is left of it, with
+/// what was counted then and nothing that was issued since. When nothing is left, the number counts anew.
+pub async fn plan(
+    ctx: &Context,
+    selection: Selection,
+    reason: Option<Reason>,
+    count: Option<u64>,
+) -> Result<Plan, FlowError> {
+    let fresh = async || plan_up_to(ctx, selection.clone(), reason, None).await;
+    let Some(count) = count else { return fresh().await };
+    let Some((begun, up_to)) = find_begun(ctx, &selection, reason, count).await? else { return fresh().await };
+    let rest = plan_up_to(ctx, selection.clone(), reason, Some(up_to)).await?;
+    let affected = rest.count(Fate::Affected);
+    let goes_on = Plan { begun: Some(begun), ..rest };
+    if affected >= count {
+        // nothing of it was done, or it was undone: that is no rest
+        return fresh().await;
+    }
+    if affected + goes_on.count(Fate::Planned) > 0 {
+        return Ok(goes_on);
+    }
+    let fresh = fresh().await?;
+    Ok(if fresh.count(Fate::Affected) == count { fresh } else { goes_on })
+}
+
+/// The newest set that was begun so with that many, and its last certificate.
+async fn find_begun(
+    ctx: &Context,
+    selection: &Selection,
+    reason: Option<Reason>,
+    count: u64,
+) -> Result<Option<(AuditEvent, CertificateId)>, FlowError> {
+    let newest = async |tx: &mut Tx<'_>| Ok::<_, FlowError>(audit::newest(tx, SUBJECT, REMEMBERED).await?);
+    let (selection, reason, count) = (selection.to_string(), Reason::name_of(reason), count.to_string());
+    let is_meant = |event: &AuditEvent| {
+        let says = |name: &str, value: &str| event.details.get(name).map_or("", String::as_str) == value;
+        event.action == ACTION
+            && says("where", &selection)
+            && says("reason", reason)
+            && (says("count", &count) || says("certificates", &count))
+    };
+    let begun = ctx.store.look(newest).await?.into_iter().find(is_meant);
+    Ok(begun.and_then(|event| event.details.get("upTo")?.parse().ok().map(|up_to| (event, up_to))))
 }
 
 /// Without a last certificate, of all that there are.
@@ -98,12 +149,12 @@ async fn plan_up_to(
         .pass(async move |tx| {
             let newest = selected::newest(tx).await?;
             let Some(up_to) = last.or(newest) else {
-                return Ok(Plan { up_to: None, groups: vec![], devices: vec![], holders: 0, is_everything: false });
+                return Ok(Plan::default());
             };
             let target = Target { selection: &selection, reason, now, up_to };
             let groups = selected::count(tx, &target).await?;
             let (devices, holders) = selected::count_by_device(tx, &target, DEVICES).await?;
-            let mut plan = Plan { up_to: Some(up_to), groups, devices, holders, is_everything: false };
+            let mut plan = Plan { up_to: Some(up_to), groups, devices, holders, ..Plan::default() };
             let affected = plan.count(Fate::Affected);
             plan.is_everything =
                 selection.conditions().is_empty() || (affected > 0 && !selected::leaves_any(tx, &target).await?);
@@ -187,10 +238,11 @@ async fn begin(ctx: &Context, request: &BatchRequest<'_>) -> Result<AuditEvent, 
         }
         _ => {}
     }
-    Ok(event(ctx, request.why.actor, ACTION, "certificates")
+    Ok(event(ctx, request.why.actor, ACTION, SUBJECT)
         .with("where", &request.selection)
         .with("upTo", request.up_to)
         .with("certificates", affected)
+        .with("count", request.count.map(|count| count.to_string()).unwrap_or_default())
         .with("reason", Reason::name_of(request.why.reason))
         .with("comment", request.why.comment.unwrap_or_default()))
 }

@@ -24,7 +24,7 @@ pub(super) async fn plan(
 ) -> Result<Json<SetPlan>, HttpError> {
     let selection = selection(&request.selection)?;
     let text = selection.to_string();
-    let plan = set::plan(&http.ctx, selection, reason(request.reason.as_deref())?).await?;
+    let plan = set::plan(&http.ctx, selection, reason(request.reason.as_deref())?, request.count).await?;
     Ok(Json(show(text, &plan)))
 }
 
@@ -50,6 +50,8 @@ fn show(selection: String, plan: &Plan) -> SetPlan {
             .collect(),
         device_count: plan.holders,
         up_to: plan.up_to.map(|id| id.to_string()),
+        set: plan.begun.as_ref().map(|begun| begun.id.to_string()),
+        begun: plan.begun.as_ref().map(|begun| begun.at.rfc3339()),
     }
 }
 

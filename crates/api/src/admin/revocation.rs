@@ -84,6 +84,9 @@ pub struct SetRequest {
     /// A name of RFC 5280 section 5.3.1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// How many somebody has counted: a set that was begun with that number and broken off is planned to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
 }
 
 /// What revoking a set would mean.
@@ -112,6 +115,12 @@ pub struct SetPlan {
     /// Hand this back to have the plan executed; absent when there are no certificates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub up_to: Option<String>,
+    /// The set that this is the rest of, begun with the same `where`, `reason` and `count`: hand it back too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<String>,
+    /// When that was begun; what was issued since is no part of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begun: Option<String>,
 }
 
 /// Certificates of one site and profile.

@@ -32,7 +32,7 @@ pub(in crate::cli) struct Set {
     /// Do not ask; everything in force is revoked with --count only
     #[arg(long, requires = "conditions")]
     yes: bool,
-    /// Do not ask, and do nothing unless it is this many
+    /// Do not ask, and do nothing unless it is this many; one that was broken off goes on with the same number
     #[arg(long, requires = "conditions", value_name = "N")]
     count: Option<u64>,
 }
@@ -64,7 +64,7 @@ impl Set {
         comment: Option<String>,
     ) -> Result<(), CliError> {
         let client = Client::of(&admin.dir)?.waiting(PATIENCE);
-        let request = SetRequest { selection: self.conditions.join(" "), reason: reason.clone() };
+        let request = SetRequest { selection: self.conditions.join(" "), reason: reason.clone(), count: self.count };
         let plan: SetPlan = client.post("/api/v1/revocations/plan", &request).await?;
         let format = admin.output.output;
         if self.plan {
@@ -76,7 +76,8 @@ impl Set {
             _ => return finish(format, Outcome { plan, set: None, revoked: 0, under_way: 0 }),
         };
         let count = self.confirm(&plan)?;
-        let order = RunRequest { selection: request.selection, reason, comment, up_to, count, ..RunRequest::default() };
+        let (selection, set) = (request.selection, plan.set.clone());
+        let order = RunRequest { selection, reason, comment, up_to, count, set, after: None };
         let (set, revoked, under_way) = execute(&client, order, &plan).await?;
         finish(format, Outcome { plan, set: Some(set), revoked, under_way })
     }
@@ -85,7 +86,8 @@ impl Set {
     fn confirm(&self, plan: &SetPlan) -> Result<Option<u64>, CliError> {
         let affected = plan.affected;
         if let Some(count) = self.count {
-            return match count == affected {
+            // the rest of a set that was begun with this number
+            return match count == affected || plan.set.is_some() {
                 true => Ok(Some(count)),
                 false => Err(CliError::Failed(format!(
                     "nothing was done: it is {}, not {count}",
@@ -152,11 +154,7 @@ async fn execute(client: &Client, mut order: RunRequest, plan: &SetPlan) -> Resu
 
 fn finish(format: Format, outcome: Outcome) -> Result<(), CliError> {
     if outcome.plan.affected + outcome.plan.under_way == 0 {
-        output::note(if outcome.plan.already + outcome.plan.expired == 0 {
-            "no certificate fits; `ca-server cert list` and `device list` show what there is"
-        } else {
-            "nothing is left to be revoked"
-        });
+        output::note(&nothing(&outcome.plan));
     }
     let facts = vec![
         ("revoked", outcome.revoked.to_string()),
@@ -172,6 +170,18 @@ fn finish(format: Format, outcome: Outcome) -> Result<(), CliError> {
             "still being signed of the set: {}; run it again",
             output::many(left, "certificate")
         ))),
+    }
+}
+
+/// Why nothing is to be done.
+fn nothing(plan: &SetPlan) -> String {
+    match &plan.begun {
+        Some(at) => format!(
+            "nothing is left to be revoked of the set that was begun with this number at {at}; what was issued since is no part \
+             of it: leave --count out to see all that fits now"
+        ),
+        None if plan.already + plan.expired > 0 => "nothing is left to be revoked".to_owned(),
+        None => "no certificate fits; `ca-server cert list` and `device list` show what there is".to_owned(),
     }
 }
 
@@ -192,6 +202,11 @@ fn sheet(plan: &SetPlan) -> String {
     let affected = output::many(plan.affected, "certificate");
     let everything = if plan.everything { "NOTHING WOULD BE LEFT IN FORCE\n" } else { "" };
     let mut text = format!("{}\n{affected} to be revoked (besides: {})\n{everything}", plan.selection, left.join(", "));
+    if let Some(at) = &plan.begun {
+        text += &format!(
+            "goes on with the set that was begun with this number at {at}; nothing issued since is part of it\n"
+        );
+    }
     if plan.affected == 0 {
         return text;
     }
