@@ -5,7 +5,9 @@
 
 pub mod client;
 pub mod device;
+mod lift;
 pub mod one;
+pub mod plan;
 pub mod report;
 pub mod set;
 mod sweep;

@@ -9,11 +9,11 @@ use pki_core::ids::{CertificateId, DeviceId, DeviceName};
 use pki_core::time::Timestamp;
 use pki_core::x509::name::{DnsName, Identifier};
 
-use crate::dialect;
 use crate::error::StoreError;
 use crate::text;
 use crate::tx::{Touch, Tx};
 use crate::value::{Fields, Row, Value};
+use crate::{dialect, sql};
 
 const TABLE: &str = "device";
 
@@ -61,6 +61,22 @@ pub async fn find(tx: &mut Tx<'_>, id: DeviceId) -> Result<Option<Device>, Store
 pub async fn hold(tx: &mut Tx<'_>, id: DeviceId) -> Result<Option<DeviceState>, StoreError> {
     let sql = format!("SELECT state, state_at FROM device WHERE id = $1{}", dialect::shared(tx));
     tx.row(sql, &[Value::text(id)]).await?.map(|row| load_state(&mut row.fields(TABLE))).transpose()
+}
+
+/// The devices in service that hold any of these certificates; they stay so until the transaction ends.
+pub async fn hold_in_service_of(tx: &mut Tx<'_>, certificates: &[CertificateId]) -> Result<Vec<DeviceId>, StoreError> {
+    if certificates.is_empty() {
+        return Ok(Vec::new());
+    }
+    // in one order, so that no two transactions wait for each other
+    let sql = format!(
+        "SELECT id FROM device WHERE id IN (SELECT device_id FROM certificate WHERE id IN ({})) \
+         AND state IN ('registered', 'enrolled') ORDER BY id{}",
+        sql::repeated("$1", certificates.len()),
+        dialect::shared(tx)
+    );
+    let values: Vec<Value<'_>> = sql::padded(certificates).map(Value::text).collect();
+    tx.rows(sql, &values).await?.into_iter().map(|row| row.fields(TABLE).id()).collect()
 }
 
 /// Holds the device of that id, which must be in service.

@@ -121,7 +121,7 @@ async fn a_counted_set_goes_on_although_its_condition_ends_with_it() {
 }
 
 /// A stopped CA serves, is cut off after the first batch of a set, and serves again.
-async fn cut_off(ca: &mut Ca, set: &[&str]) {
+pub(crate) async fn cut_off(ca: &mut Ca, set: &[&str]) {
     ca.serve_with_failpoint("ca.revoke.batch").await;
     let cut = ca.command(set).await;
     assert!(cut.code == 1 && cut.stderr.contains("the same command goes on"), "{cut}");

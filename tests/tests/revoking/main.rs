@@ -14,6 +14,7 @@ mod denied;
 mod device;
 mod one;
 mod races;
+mod release;
 mod report;
 mod set;
 mod stolen;

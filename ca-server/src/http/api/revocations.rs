@@ -13,18 +13,18 @@ use pki_core::revocation::selection::Selection;
 
 use super::super::{Http, HttpError};
 use super::{Administrator, Body, parse, view};
-use crate::flows::revoke::Why;
+use crate::flows::revoke::plan::{self, Aim, Fate, Order, Plan};
 use crate::flows::revoke::report::{self, Told};
-use crate::flows::revoke::set::{self, BatchRequest, Fate, Plan};
+use crate::flows::revoke::set::{self, BatchRequest};
 
 pub(super) async fn plan(
     State(http): State<Arc<Http>>,
     _: Administrator,
     Body(request): Body<SetRequest>,
 ) -> Result<Json<SetPlan>, HttpError> {
-    let selection = selection(&request.selection)?;
-    let text = selection.to_string();
-    let plan = set::plan(&http.ctx, selection, reason(request.reason.as_deref())?, request.count).await?;
+    let order = order(&request.selection, request.reason.as_deref(), request.release)?;
+    let text = order.selection.to_string();
+    let plan = plan::plan(&http.ctx, order, request.count).await?;
     Ok(Json(show(text, &plan)))
 }
 
@@ -35,6 +35,7 @@ fn show(selection: String, plan: &Plan) -> SetPlan {
         selection,
         affected: plan.count(Fate::Affected),
         already: plan.count(Fate::Already),
+        kept: plan.count(Fate::Kept),
         under_way: plan.count(Fate::Planned),
         expired: plan.count(Fate::Expired),
         everything: plan.is_everything,
@@ -61,19 +62,22 @@ pub(super) async fn run(
     Body(request): Body<RunRequest>,
 ) -> Result<Json<RunView>, HttpError> {
     let actor = who.actor();
-    let reason = reason(request.reason.as_deref())?;
     let wanted = BatchRequest {
-        selection: selection(&request.selection)?,
-        why: Why { reason, comment: request.comment.as_deref(), actor: &actor },
+        order: order(&request.selection, request.reason.as_deref(), request.release)?,
+        comment: request.comment.as_deref(),
+        actor: &actor,
         up_to: parse(&request.up_to, "upTo")?,
         count: request.count,
         set: request.set.as_deref().map(|set| parse(set, "set")).transpose()?,
         after: request.after.as_deref().map(|after| parse(after, "after")).transpose()?,
     };
     let batch = set::run(&http.ctx, wanted).await?;
+    let done = u64::try_from(batch.done).unwrap_or(u64::MAX);
+    let (revoked, released) = if request.release { (0, done) } else { (done, 0) };
     Ok(Json(RunView {
         set: batch.set.to_string(),
-        revoked: u64::try_from(batch.revoked).unwrap_or(u64::MAX),
+        revoked,
+        released,
         next: batch.after.map(|id| id.to_string()),
         under_way: batch.planned,
     }))
@@ -112,6 +116,17 @@ fn revocation(told: &Told) -> RevocationView {
         first_crl: reported.first_crl.map(|crl| crl.number),
         first_crl_at: reported.first_crl.map(|crl| crl.at.rfc3339()),
     }
+}
+
+fn order(text: &str, name: Option<&str>, release: bool) -> Result<Order, HttpError> {
+    let aim = match (release, name) {
+        (true, Some(_)) => {
+            return Err(HttpError::new(ProblemKind::Malformed, "a release takes no `reason`"));
+        }
+        (true, None) => Aim::Release,
+        (false, name) => Aim::Revoke(reason(name)?),
+    };
+    Ok(Order { selection: selection(text)?, aim })
 }
 
 fn selection(text: &str) -> Result<Selection, HttpError> {

@@ -74,7 +74,7 @@ pub struct TakenOutView {
     pub device: DeviceView,
 }
 
-/// `POST /api/v1/revocations/plan`: what revoking a set would mean.
+/// `POST /api/v1/revocations/plan`: what revoking or releasing a set would mean.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SetRequest {
@@ -84,27 +84,33 @@ pub struct SetRequest {
     /// A name of RFC 5280 section 5.3.1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Whether it is to be released from its hold instead; that takes no reason.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub release: bool,
     /// How many somebody has counted: a set that was begun with that number and broken off is planned to its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
 }
 
-/// What revoking a set would mean.
+/// What revoking or releasing a set would mean.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SetPlan {
     /// The set, as it was understood.
     #[serde(rename = "where")]
     pub selection: String,
-    /// Certificates that would be revoked, or whose reason would change.
+    /// Certificates that would be revoked, or whose reason would change; or that would be released.
     pub affected: u64,
-    /// Certificates of the set that are revoked already.
+    /// Certificates of the set that are revoked already; or that are not on hold anyway.
     pub already: u64,
-    /// Certificates of the set that are being signed at this moment; they are revoked with it.
+    /// Of a release: certificates of the set that are revoked for good, or whose device is out of service; they stay revoked.
+    #[serde(default)]
+    pub kept: u64,
+    /// Of a revocation: certificates of the set that are being signed at this moment; they are revoked with it.
     pub under_way: u64,
     /// Certificates of the set that have expired; they are left out.
     pub expired: u64,
-    /// Whether no certificate would be left in force.
+    /// Of a revocation: whether no certificate would be left in force.
     pub everything: bool,
     /// The affected ones by site and profile.
     pub groups: Vec<SetGroup>,
@@ -146,7 +152,7 @@ pub struct SetDevice {
     pub count: u64,
 }
 
-/// `POST /api/v1/revocations/run`: revokes the next some of a set; asked again and again until `next` is absent.
+/// `POST /api/v1/revocations/run`: revokes or releases the next some of a set; asked again and again until `next` is absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RunRequest {
@@ -156,10 +162,13 @@ pub struct RunRequest {
     /// A name of RFC 5280 section 5.3.1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Whether it is to be released from its hold instead; that takes no reason.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub release: bool,
     /// Why, for the audit log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
-    /// As the plan said: nothing that was made later is revoked.
+    /// As the plan said: nothing that was made later is touched.
     pub up_to: String,
     /// How many the plan affects; wanted when that is everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -180,6 +189,9 @@ pub struct RunView {
     pub set: String,
     /// How many certificates were revoked now.
     pub revoked: u64,
+    /// How many certificates were released now.
+    #[serde(default)]
+    pub released: u64,
     /// Where to go on; absent at the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
@@ -243,4 +255,9 @@ pub struct RevocationQuery {
     /// Which certificates.
     #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
     pub selection: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }

@@ -11,4 +11,4 @@ pub mod succession;
 
 pub use authorise::{Revoker, authorise};
 pub use reason::Reason;
-pub use step::{Release, Status, Step, release, step, step_of_many};
+pub use step::{Release, Status, Step, is_released_of_many, release, step, step_of_many};

@@ -122,6 +122,12 @@ pub fn release(status: &Status) -> Result<Release, Problem> {
     }
 }
 
+/// As [`release`], for one of many: whether it comes back. What is revoked for good stays so, and what has ended is no part of a
+/// set.
+pub fn is_released_of_many(status: &Status, not_after: Timestamp, now: Timestamp) -> bool {
+    not_after >= now && release(status) == Ok(Release::Release)
+}
+
 fn named(reason: Option<Reason>) -> &'static str {
     reason.map_or("no reason given", Reason::name)
 }
@@ -174,6 +180,11 @@ mod tests {
         assert_eq!(release(&Status::InForce), Ok(Release::InForce));
         for status in [revoked(None), revoked(COMPROMISED), Status::Planned] {
             assert!(release(&status).is_err(), "{status:?}");
+        }
+        assert!(is_released_of_many(&revoked(HOLD), NOW, NOW));
+        assert!(!is_released_of_many(&revoked(HOLD), THEN, NOW), "it has ended");
+        for status in [Status::InForce, revoked(None), revoked(COMPROMISED), Status::Planned] {
+            assert!(!is_released_of_many(&status, END, NOW), "{status:?}");
         }
     }
 

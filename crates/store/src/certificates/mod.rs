@@ -138,12 +138,20 @@ pub async fn revoke_many(
 
 /// Makes a certificate good again that is on hold; the new version. Comes last in its transaction.
 pub async fn release(tx: &mut Tx<'_>, record: &CertificateRecord, at: Timestamp) -> Result<i64, StoreError> {
+    release_many(tx, &[record], at).await?;
+    Ok(record.version + 1)
+}
+
+/// The same for many; the number of the last change.
+pub async fn release_many(tx: &mut Tx<'_>, records: &[&CertificateRecord], at: Timestamp) -> Result<u64, StoreError> {
     // 6 is certificateHold (RFC 5280 section 5.3.1)
     let sql = "UPDATE certificate SET state = 'issued', revoked_at = NULL, revocation_reason = NULL, \
                version = version + 1 WHERE id = $1 AND version = $2 AND state = 'revoked' AND revocation_reason = 6";
-    tx.put((TABLE, record.id), Touch::One, sql, &[Value::text(record.id), record.version.into()]).await?;
-    revocations::put(tx, &[Change::of(record, Standing::Released(at))]).await?;
-    Ok(record.version + 1)
+    for record in records {
+        tx.put((TABLE, record.id), Touch::One, sql, &[Value::text(record.id), record.version.into()]).await?;
+    }
+    let changes: Vec<Change> = records.iter().map(|record| Change::of(record, Standing::Released(at))).collect();
+    revocations::put(tx, &changes).await
 }
 
 /// Remembers the first sight of a certificate in use; whether this was it. Changes no version: it decides nothing.

@@ -16,13 +16,26 @@ use crate::value::{Row, Value};
 /// The CA's own TLS certificate is no part of any set: without it nobody could ask for a new one.
 const NOT_OWN: &str = "NOT (c.source = 'api' AND c.profile = 'ca-server')";
 
-/// A set that is to be revoked.
+/// What is to become of a set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aim {
+    /// It is revoked with this reason, which decides what revoked ones are still to be changed.
+    Revoke(Option<Reason>),
+    /// What is on hold is in force again.
+    Release,
+}
+
+/// What can be released: on hold, and not of a device that is out of service.
+const ON_HOLD: &str = "(c.state = 'revoked' AND c.revocation_reason = 6 AND (c.device_id IS NULL OR EXISTS \
+                       (SELECT 1 FROM device d WHERE d.id = c.device_id AND d.state IN ('registered', 'enrolled'))))";
+
+/// A set that is to be revoked or released.
 #[derive(Debug, Clone)]
 pub struct Target<'a> {
     /// Which certificates.
     pub selection: &'a Selection,
-    /// With which reason: it decides what revoked ones are still to be changed.
-    pub reason: Option<Reason>,
+    /// What is to become of them.
+    pub aim: Aim,
     /// As of this time: what has ended before is left out.
     pub now: Timestamp,
     /// None that was made later than this one.
@@ -32,11 +45,13 @@ pub struct Target<'a> {
 /// What becomes of a certificate of a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Fate {
-    /// It is to be revoked, or its reason to be changed.
+    /// It is to be revoked, or its reason to be changed; or it is to be released.
     Affected,
-    /// It is revoked already.
+    /// It is revoked already; or it is not on hold.
     Already,
-    /// It is being signed.
+    /// Of a release: it is revoked for good, or its device is out of service.
+    Kept,
+    /// Of a revocation: it is being signed.
     Planned,
     /// It has ended.
     Expired,
@@ -153,9 +168,10 @@ impl Where {
         }
     }
 
-    /// The decision of `pki_core::revocation::step`, as far as it finds the rows to be decided on.
+    /// The decisions of `pki_core::revocation`, as far as they find the rows to be decided on.
     fn affected(&mut self, target: &Target<'_>) -> String {
-        let code = target.reason.map_or(-1, |reason| i64::from(reason.code()));
+        let Aim::Revoke(reason) = target.aim else { return ON_HOLD.to_owned() };
+        let code = reason.map_or(-1, |reason| i64::from(reason.code()));
         let (code, same) = (self.put(code), self.put(code));
         format!(
             "(c.state = 'issued' OR (c.state = 'revoked' AND COALESCE(c.revocation_reason, -1) <> {code} \
@@ -175,9 +191,13 @@ pub(crate) fn conditions(tx: &Tx<'_>, selection: &Selection) -> (String, Vec<Val
 pub async fn count(tx: &mut Tx<'_>, target: &Target<'_>) -> Result<Vec<Group>, StoreError> {
     let mut all = Where::of(tx, target);
     let (affected, now) = (all.affected(target), all.put(target.now));
+    let others = match target.aim {
+        Aim::Revoke(_) => "WHEN c.state = 'planned' THEN 'planned'",
+        Aim::Release => "WHEN c.state = 'revoked' THEN 'kept'",
+    };
     let sql = format!(
-        "SELECT c.site_id, c.profile, CASE WHEN c.not_after < {now} THEN 'expired' WHEN c.state = 'planned' THEN 'planned' \
-         WHEN {affected} THEN 'affected' ELSE 'already' END AS fate, COUNT(*) FROM certificate c WHERE {} \
+        "SELECT c.site_id, c.profile, CASE WHEN c.not_after < {now} THEN 'expired' WHEN {affected} THEN 'affected' \
+         {others} ELSE 'already' END AS fate, COUNT(*) FROM certificate c WHERE {} \
          GROUP BY c.site_id, c.profile, fate ORDER BY c.site_id, c.profile",
         all.sql
     );
@@ -271,6 +291,7 @@ fn load_group(row: Row) -> Result<Group, StoreError> {
     let fate = match fields.text()?.as_str() {
         "affected" => Fate::Affected,
         "already" => Fate::Already,
+        "kept" => Fate::Kept,
         "planned" => Fate::Planned,
         "expired" => Fate::Expired,
         other => return Err(fields.corrupt(format!("no fate is called `{other}`"))),

@@ -51,6 +51,7 @@ fn selections() -> Vec<Selection> {
 
 /// How SQLite would run a statement for each of them.
 async fn plans(
+    aim: Aim,
     statement: impl Fn(&Tx<'_>, &Target<'_>) -> (String, Vec<Value<'static>>) + Send + Sync + 'static,
 ) -> Vec<(String, String)> {
     let folder = tempfile::tempdir().unwrap();
@@ -63,8 +64,7 @@ async fn plans(
         );
         let mut plans = Vec::new();
         for selection in selections() {
-            let reason = Some(Reason::Superseded);
-            let (sql, values) = statement(tx, &Target { selection: &selection, reason, now, up_to });
+            let (sql, values) = statement(tx, &Target { selection: &selection, aim, now, up_to });
             let mut steps = Vec::new();
             for row in tx.rows(format!("EXPLAIN QUERY PLAN {sql}"), &values).await? {
                 let mut fields = row.fields("plan");
@@ -90,9 +90,11 @@ fn every_kind_of_condition_is_among_them() {
 /// Fails when a batch of some conditions reads everything they fit to sort it, for each batch anew.
 #[tokio::test]
 async fn a_batch_is_taken_in_the_order_of_ids_whatever_the_conditions() {
-    let plans = plans(|tx, target| batch(tx, target, None, 500)).await;
-    assert!(plans.len() > 500, "{}", plans.len());
-    for (selection, plan) in plans {
+    let statement = |tx: &Tx<'_>, target: &Target<'_>| batch(tx, target, None, 500);
+    let mut all = plans(Aim::Revoke(Some(Reason::Superseded)), statement).await;
+    assert!(all.len() > 500, "{}", all.len());
+    all.extend(plans(Aim::Release, statement).await);
+    for (selection, plan) in all {
         assert!(!plan.contains("USE TEMP B-TREE"), "{selection}:\n{plan}");
         let goes = plan.lines().find(|step| step.starts_with("SEARCH c ")).unwrap_or_default();
         let by_id = ["(id>? AND id<?)", "(id=?)", "(device_id=? AND id>? AND id<?)", "(device_id=? AND id=?)"];
@@ -103,7 +105,7 @@ async fn a_batch_is_taken_in_the_order_of_ids_whatever_the_conditions() {
 /// Fails when the end of each set looks through all certificates for the few that are being signed.
 #[tokio::test]
 async fn what_is_being_signed_is_found_without_reading_the_rest() {
-    for (selection, plan) in plans(planned).await {
+    for (selection, plan) in plans(Aim::Revoke(None), planned).await {
         let goes = plan.lines().find(|step| step.contains(" c ")).unwrap_or_default();
         let few = ["INDEX certificate_planned", "(id=?)", "INDEX certificate_device"];
         assert!(few.iter().any(|way| goes.contains(way)), "{selection}:\n{plan}");

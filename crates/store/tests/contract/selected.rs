@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use pki_core::device::{DeviceState, Labels};
+use pki_core::device::{Device, DeviceState, Labels};
 use pki_core::ids::{CertificateId, DeviceName};
 use pki_core::issuance::record::{CertificateRecord, CertificateState, Revocation};
 use pki_core::revocation::Reason;
 use pki_core::revocation::selection::Selection;
 use store::certificates::many;
-use store::certificates::selected::{self, Fate, Target};
+use store::certificates::selected::{self, Aim, Fate, Target};
 use store::revocations::report;
 use store::{Store, certificates, devices};
 
 use crate::fixtures::{at, certificate, device, dns, read, store_certificate, write};
 
-crate::on_both! { conditions_find_what_they_say, the_others_of_a_key_are_found, a_plan_counts_fates, what_is_revoked_is_reported }
+crate::on_both! { conditions_find_what_they_say, the_others_of_a_key_are_found, a_plan_counts_fates, a_release_finds_what_is_on_hold, what_is_revoked_is_reported }
 
 const NOW: i64 = 100;
 
@@ -70,9 +70,13 @@ impl Stock {
 
     /// The names of what would be changed.
     async fn affected(&self, store: &Store, text: &str, reason: Option<Reason>) -> Vec<&'static str> {
+        self.aimed_at(store, text, Aim::Revoke(reason)).await
+    }
+
+    async fn aimed_at(&self, store: &Store, text: &str, aim: Aim) -> Vec<&'static str> {
         let (selection, up_to) = (Selection::parse(text).unwrap(), self.newest());
         let ids = read(store, async move |tx| {
-            let target = Target { selection: &selection, reason, now: at(NOW), up_to };
+            let target = Target { selection: &selection, aim, now: at(NOW), up_to };
             let mut found = Vec::new();
             // page by page
             loop {
@@ -156,7 +160,7 @@ async fn a_plan_counts_fates(store: &Store) {
     assert_eq!(read(store, async |tx| selected::newest(tx).await).await, Some(up_to));
     let (groups, (devices, holders), planned) = read(store, async move |tx| {
         let selection = Selection::parse("all").unwrap();
-        let target = Target { selection: &selection, reason: None, now: at(NOW), up_to };
+        let target = Target { selection: &selection, aim: Aim::Revoke(None), now: at(NOW), up_to };
         Ok((
             selected::count(tx, &target).await?,
             selected::count_by_device(tx, &target, 1).await?,
@@ -189,11 +193,54 @@ async fn a_plan_counts_fates(store: &Store) {
     ] {
         let left = read(store, async move |tx| {
             let selection = Selection::parse(text).unwrap();
-            let target = Target { selection: &selection, reason: Some(Reason::KeyCompromise), now: at(NOW), up_to };
+            let aim = Aim::Revoke(Some(Reason::KeyCompromise));
+            let target = Target { selection: &selection, aim, now: at(NOW), up_to };
             selected::leaves_any(tx, &target).await
         });
         assert_eq!(left.await, is_left, "{text}");
     }
+}
+
+/// What is on hold comes back, but not to a device that is out of service; what is revoked for good is told apart.
+async fn a_release_finds_what_is_on_hold(store: &Store) {
+    let stock = Stock::lay(store).await;
+    let ids: Vec<CertificateId> = ["a.line3.test", "b.line3.test"].map(|name| stock.records[name].id).to_vec();
+    let held = ids.clone();
+    let hold = store.write_held(async move |tx| {
+        let found = many::hold_many(tx, &held).await?;
+        let hold = Revocation { at: at(40), reason: Some(Reason::CertificateHold) };
+        certificates::revoke_many(tx, &found.iter().collect::<Vec<_>>(), &hold).await
+    });
+    hold.await.unwrap();
+    let [a, b, on_hold] = ["a.line3.test", "b.line3.test", "held.test"];
+    assert_eq!(stock.aimed_at(store, "all", Aim::Release).await, [a, b, on_hold]);
+    assert_eq!(stock.aimed_at(store, "name=*.line3.test", Aim::Release).await, [a, b]);
+
+    let (name, up_to) = (stock.device.clone(), stock.newest());
+    let out = write(store, async move |tx| {
+        let gateway = devices::find_by_name(tx, &name).await?.unwrap();
+        assert_eq!(devices::hold_in_service_of(tx, &ids).await?, [gateway.id]);
+        devices::update(tx, &Device { state: DeviceState::Retired { at: at(50) }, ..gateway }).await?;
+        devices::hold_in_service_of(tx, &ids).await
+    });
+    assert_eq!(out.await, Ok(vec![]));
+    assert_eq!(stock.aimed_at(store, "all", Aim::Release).await, [b, on_hold]);
+    let groups = read(store, async move |tx| {
+        let selection = Selection::parse("all").unwrap();
+        selected::count(tx, &Target { selection: &selection, aim: Aim::Release, now: at(NOW), up_to }).await
+    });
+    let groups = groups.await;
+    let count = |fate| groups.iter().filter(|group| group.fate == fate).map(|group| group.count).sum::<u64>();
+    // in force or being signed: x and planned; for good: gone, and a of the device
+    assert_eq!([Fate::Affected, Fate::Already, Fate::Kept, Fate::Planned, Fate::Expired].map(count), [2, 2, 2, 0, 1]);
+
+    let id = stock.records[b].id;
+    let released = store.write_held(async move |tx| {
+        let found = many::hold_many(tx, &[id]).await?;
+        certificates::release_many(tx, &found.iter().collect::<Vec<_>>(), at(60)).await
+    });
+    assert_eq!(released.await, Ok(5), "two of the stock, two holds, one release");
+    assert_eq!(stock.aimed_at(store, "all", Aim::Release).await, [on_hold]);
 }
 
 async fn what_is_revoked_is_reported(store: &Store) {

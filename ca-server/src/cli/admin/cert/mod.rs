@@ -21,7 +21,7 @@ pub(in crate::cli) enum Command {
     Show(One),
     /// Revoke a certificate, or every one of a set
     Revoke(revoke::Revoke),
-    /// End the hold of a certificate that was revoked with the reason certificateHold
+    /// End the hold of a certificate that was revoked with the reason certificateHold, or of every one of a set
     Release(revoke::Release),
     /// Ask all clients to renew what they have now, before an issuer is rotated or after a mishap
     ReplaceAll(ReplaceAll),

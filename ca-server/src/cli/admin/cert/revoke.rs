@@ -1,4 +1,4 @@
-//! `ca-server cert revoke|release` for one certificate.
+//! `ca-server cert revoke|release` for one certificate; sets are in [`super::set`].
 
 use std::fs::File;
 use std::io::Read;
@@ -13,7 +13,7 @@ use pki_core::x509::certificate::Certificate;
 use pki_core::x509::pem;
 
 use super::facts;
-use super::set::Set;
+use super::set::{Aim, Set};
 use crate::cli::args::Admin;
 use crate::cli::client::{Client, encode};
 use crate::cli::error::CliError;
@@ -41,9 +41,12 @@ pub(in crate::cli) struct Revoke {
 }
 
 #[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["certificate", "conditions"]))]
 pub(in crate::cli) struct Release {
     /// Its serial number (hexadecimal or decimal), its SHA-256 fingerprint, or a file with it (PEM or DER)
-    certificate: String,
+    certificate: Option<String>,
+    #[command(flatten)]
+    set: Set,
     /// Why, for the audit log
     #[arg(long)]
     comment: Option<String>,
@@ -116,7 +119,7 @@ fn first_block(text: &str) -> Option<&str> {
 impl Revoke {
     pub(super) async fn run(self) -> Result<(), CliError> {
         let Some(certificate) = self.certificate else {
-            return self.set.run(&self.admin, self.reason, self.comment).await;
+            return self.set.run(&self.admin, Aim::Revoke(self.reason), self.comment).await;
         };
         self.set.must_be_empty()?;
         let named = Named::read(&certificate)?;
@@ -138,7 +141,11 @@ impl Revoke {
 
 impl Release {
     pub(super) async fn run(self) -> Result<(), CliError> {
-        let named = Named::read(&self.certificate)?;
+        let Some(certificate) = self.certificate else {
+            return self.set.run(&self.admin, Aim::Release, self.comment).await;
+        };
+        self.set.must_be_empty()?;
+        let named = Named::read(&certificate)?;
         let body = ReleaseRequest { comment: self.comment, sha256: named.sha256.clone() };
         let done: RevokedView = Client::of(&self.admin.dir)?.post(&named.path("/release"), &body).await?;
         if !done.changed {

@@ -1,4 +1,4 @@
-//! `ca-server cert revoke --where ...`: a plan first, then batch after batch.
+//! `ca-server cert revoke|release --where ...`: a plan first, then batch after batch.
 
 use std::io::{BufRead, IsTerminal};
 use std::time::Duration;
@@ -29,12 +29,39 @@ pub(in crate::cli) struct Set {
     /// Show what it would mean, and change nothing
     #[arg(long, requires = "conditions", conflicts_with_all = ["yes", "count"])]
     plan: bool,
-    /// Do not ask; everything in force is revoked with --count only
+    /// Do not ask; to revoke everything in force takes --count
     #[arg(long, requires = "conditions")]
     yes: bool,
     /// Do not ask, and do nothing unless it is this many; one that was broken off goes on with the same number
     #[arg(long, requires = "conditions", value_name = "N")]
     count: Option<u64>,
+}
+
+/// What is to become of a set.
+#[derive(Debug, Clone)]
+pub(super) enum Aim {
+    /// It is revoked, with a reason.
+    Revoke(Option<String>),
+    /// It is released from its hold.
+    Release,
+}
+
+impl Aim {
+    const fn verb(&self) -> &'static str {
+        if self.is_release() { "release" } else { "revoke" }
+    }
+
+    const fn done(&self) -> &'static str {
+        if self.is_release() { "released" } else { "revoked" }
+    }
+
+    const fn is_release(&self) -> bool {
+        matches!(self, Self::Release)
+    }
+
+    fn reason(&self) -> Option<String> {
+        if let Self::Revoke(reason) = self { reason.clone() } else { None }
+    }
 }
 
 /// The plan and what came of it.
@@ -45,6 +72,15 @@ struct Outcome {
     #[serde(skip_serializing_if = "Option::is_none")]
     set: Option<String>,
     revoked: u64,
+    released: u64,
+    under_way: u64,
+}
+
+/// What was done.
+#[derive(Debug, Default)]
+struct Done {
+    set: Option<String>,
+    certificates: u64,
     under_way: u64,
 }
 
@@ -57,33 +93,30 @@ impl Set {
         }
     }
 
-    pub(super) async fn run(
-        self,
-        admin: &Admin,
-        reason: Option<String>,
-        comment: Option<String>,
-    ) -> Result<(), CliError> {
+    pub(super) async fn run(self, admin: &Admin, aim: Aim, comment: Option<String>) -> Result<(), CliError> {
         let client = Client::of(&admin.dir)?.waiting(PATIENCE);
-        let request = SetRequest { selection: self.conditions.join(" "), reason: reason.clone(), count: self.count };
+        let (selection, reason, release) = (self.conditions.join(" "), aim.reason(), aim.is_release());
+        let request = SetRequest { selection, reason, release, count: self.count };
         let plan: SetPlan = client.post("/api/v1/revocations/plan", &request).await?;
         let format = admin.output.output;
         if self.plan {
-            return if format == Format::Json { output::json(&plan) } else { output::print(&sheet(&plan)) };
+            return if format == Format::Json { output::json(&plan) } else { output::print(&sheet(&plan, &aim)) };
         }
-        output::note(&sheet(&plan));
+        output::note(&sheet(&plan, &aim));
         let up_to = match &plan.up_to {
             Some(up_to) if plan.affected + plan.under_way > 0 => up_to.clone(),
-            _ => return finish(format, Outcome { plan, set: None, revoked: 0, under_way: 0 }),
+            _ => return finish(format, &aim, plan, Done::default()),
         };
-        let count = self.confirm(&plan)?;
-        let (selection, set) = (request.selection, plan.set.clone());
-        let order = RunRequest { selection, reason, comment, up_to, count, set, after: None };
-        let (set, revoked, under_way) = execute(&client, order, &plan).await?;
-        finish(format, Outcome { plan, set: Some(set), revoked, under_way })
+        let count = self.confirm(&plan, &aim)?;
+        let SetRequest { selection, reason, release, .. } = request;
+        let set = plan.set.clone();
+        let order = RunRequest { selection, reason, release, comment, up_to, count, set, after: None };
+        let done = execute(&client, order, &plan, &aim).await?;
+        finish(format, &aim, plan, done)
     }
 
     /// What is known of the count, once it is settled that it is to be done.
-    fn confirm(&self, plan: &SetPlan) -> Result<Option<u64>, CliError> {
+    fn confirm(&self, plan: &SetPlan, aim: &Aim) -> Result<Option<u64>, CliError> {
         let affected = plan.affected;
         if let Some(count) = self.count {
             // the rest of a set that was begun with this number
@@ -106,7 +139,7 @@ impl Set {
         let wanted = if plan.everything { affected.to_string() } else { "yes".to_owned() };
         output::note(&match plan.everything {
             true => "This revokes EVERY certificate in force. Type their number to have it done:".to_owned(),
-            false => format!("Type `yes` to revoke {}:", output::many(affected, "certificate")),
+            false => format!("Type `yes` to {} {}:", aim.verb(), output::many(affected, "certificate")),
         });
         let mut typed = String::new();
         std::io::stdin().lock().read_line(&mut typed).map_err(CliError::failed)?;
@@ -117,23 +150,24 @@ impl Set {
     }
 }
 
-/// Batch after batch, and again for what was being signed meanwhile: the set's name, how many, how many are left.
-async fn execute(client: &Client, mut order: RunRequest, plan: &SetPlan) -> Result<(String, u64, u64), CliError> {
-    let bar = bar(plan.affected);
-    let (mut revoked, mut under_way) = (0, 0);
+/// Batch after batch, and again for what was being signed meanwhile.
+async fn execute(client: &Client, mut order: RunRequest, plan: &SetPlan, aim: &Aim) -> Result<Done, CliError> {
+    let bar = bar(plan.affected, aim);
+    let (mut certificates, mut under_way) = (0, 0);
     for _ in 0..ROUNDS {
-        let (before, mut batches) = (revoked, 0);
+        let (before, mut batches) = (certificates, 0);
         loop {
             batches += 1;
             let done: RunView = client.post("/api/v1/revocations/run", &order).await.map_err(|error| {
                 CliError::Failed(format!(
-                    "{error}\nuntil then at least {} revoked; the same command goes on",
-                    were(revoked)
+                    "{error}\nuntil then at least {} {}; the same command goes on",
+                    were(certificates),
+                    aim.done()
                 ))
             })?;
-            revoked += done.revoked;
+            certificates += done.revoked + done.released;
             under_way = done.under_way;
-            bar.set_position(revoked);
+            bar.set_position(certificates);
             order.set = Some(done.set);
             order.after = done.next;
             if order.after.is_none() {
@@ -141,7 +175,7 @@ async fn execute(client: &Client, mut order: RunRequest, plan: &SetPlan) -> Resu
             }
         }
         // what was being signed while an early batch passed it is found by another round
-        if under_way == 0 && (batches == 1 || revoked == before) {
+        if under_way == 0 && (batches == 1 || certificates == before) {
             break;
         }
         if under_way > 0 {
@@ -149,22 +183,23 @@ async fn execute(client: &Client, mut order: RunRequest, plan: &SetPlan) -> Resu
         }
     }
     bar.finish_and_clear();
-    Ok((order.set.unwrap_or_default(), revoked, under_way))
+    Ok(Done { set: order.set, certificates, under_way })
 }
 
-fn finish(format: Format, outcome: Outcome) -> Result<(), CliError> {
-    if outcome.plan.affected + outcome.plan.under_way == 0 {
-        output::note(&nothing(&outcome.plan));
+fn finish(format: Format, aim: &Aim, plan: SetPlan, done: Done) -> Result<(), CliError> {
+    if plan.affected + plan.under_way == 0 {
+        output::note(&nothing(&plan, aim));
     }
-    let facts = vec![
-        ("revoked", outcome.revoked.to_string()),
-        ("revoked before", outcome.plan.already.to_string()),
-        ("expired", outcome.plan.expired.to_string()),
-        ("set", outcome.set.clone().unwrap_or_default()),
-    ];
-    let left = outcome.under_way;
-    output::show(format, &outcome, facts)?;
-    match left {
+    let mut facts = vec![(aim.done(), done.certificates.to_string())];
+    facts.extend(match aim {
+        Aim::Revoke(_) => vec![("revoked before", plan.already.to_string())],
+        Aim::Release => vec![("revoked for good", plan.kept.to_string()), ("not on hold", plan.already.to_string())],
+    });
+    facts.extend([("expired", plan.expired.to_string()), ("set", done.set.clone().unwrap_or_default())]);
+    let Done { set, certificates, under_way } = done;
+    let (revoked, released) = if aim.is_release() { (0, certificates) } else { (certificates, 0) };
+    output::show(format, &Outcome { plan, set, revoked, released, under_way }, facts)?;
+    match under_way {
         0 => Ok(()),
         left => Err(CliError::Failed(format!(
             "still being signed of the set: {}; run it again",
@@ -174,34 +209,41 @@ fn finish(format: Format, outcome: Outcome) -> Result<(), CliError> {
 }
 
 /// Why nothing is to be done.
-fn nothing(plan: &SetPlan) -> String {
+fn nothing(plan: &SetPlan, aim: &Aim) -> String {
+    let done = aim.done();
     match &plan.begun {
         Some(at) => format!(
-            "nothing is left to be revoked of the set that was begun with this number at {at}; what was issued since is no part \
+            "nothing is left to be {done} of the set that was begun with this number at {at}; what was issued since is no part \
              of it: leave --count out to see all that fits now"
         ),
-        None if plan.already + plan.expired > 0 => "nothing is left to be revoked".to_owned(),
+        None if plan.already + plan.kept + plan.expired > 0 => format!("nothing is left to be {done}"),
         None => "no certificate fits; `ca-server cert list` and `device list` show what there is".to_owned(),
     }
 }
 
-fn bar(certificates: u64) -> ProgressBar {
+fn bar(certificates: u64, aim: &Aim) -> ProgressBar {
     if !output::is_watched() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{wide_bar} {human_pos} of {human_len} revoked, {eta} left");
+    let form = format!("{{wide_bar}} {{human_pos}} of {{human_len}} {}, {{eta}} left", aim.done());
+    let style = ProgressStyle::with_template(&form);
     ProgressBar::new(certificates).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 /// What a plan means, for people.
-fn sheet(plan: &SetPlan) -> String {
-    let mut left = vec![format!("{} revoked already", plan.already), format!("{} expired", plan.expired)];
+fn sheet(plan: &SetPlan, aim: &Aim) -> String {
+    let mut left = match aim {
+        Aim::Revoke(_) => vec![format!("{} revoked already", plan.already)],
+        Aim::Release => vec![format!("{} revoked for good", plan.kept), format!("{} not on hold", plan.already)],
+    };
+    left.push(format!("{} expired", plan.expired));
     if plan.under_way > 0 {
         left.push(format!("{} being signed, revoked too", plan.under_way));
     }
     let affected = output::many(plan.affected, "certificate");
     let everything = if plan.everything { "NOTHING WOULD BE LEFT IN FORCE\n" } else { "" };
-    let mut text = format!("{}\n{affected} to be revoked (besides: {})\n{everything}", plan.selection, left.join(", "));
+    let (selection, done, left) = (&plan.selection, aim.done(), left.join(", "));
+    let mut text = format!("{selection}\n{affected} to be {done} (besides: {left})\n{everything}");
     if let Some(at) = &plan.begun {
         text += &format!(
             "goes on with the set that was begun with this number at {at}; nothing issued since is part of it\n"
